@@ -1,0 +1,1 @@
+"""Zehn: ten numbers for every image, learnt without labels."""

@@ -1,0 +1,5 @@
+"""``python -m zehn``."""
+
+from zehn.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,264 @@
+"""A run's settings: frozen dataclasses, presets, TOML in and out. The only home of a run's defaults.
+
+The order of precedence, weakest first: the dataclass defaults, the preset, the TOML file, ``--set`` and other flags.
+What came of it is saved in the run as ``config.toml``. A plug-in's own options live beside the plug-in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zehn import plugins
+from zehn.errors import ConfigError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, and how they are divided."""
+
+    name: str = "auto"
+    """A data set (``cifar10``, ``digits``, ``fashion_mnist``, ``folder:PATH``) or ``auto``."""
+    image_size: int = 32
+    """Side of the square images that the model sees, in pixels, 28 to 256."""
+    validation_share: float = 0.04
+    """Share of the training images held out to watch for over-fitting and to pick the best checkpoint."""
+    n_train: int = 0
+    """Use this many training images only (seeded choice); 0 means all."""
+    n_test: int = 0
+    """Use this many test images only (the first ones); 0 means all."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The autoencoder's shape."""
+
+    architecture: str = "residual"
+    n_components: int = 10
+    """Latent neurons, 2 to 512."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the architecture, as its ``Options`` dataclass names them."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the autoencoder is trained."""
+
+    epochs: int = 10
+    batch_size: int = 256
+    learning_rate: float = 3e-3
+    """Peak of the one-cycle schedule."""
+    weight_decay: float = 0.01
+    warmup_share: float = 0.1
+    """Share of all steps in which the learning rate rises to its peak."""
+    objectives: Mapping[str, float] = field(default_factory=lambda: {"reconstruction": 1.0})
+    """Objective names and their weights in the loss."""
+    objective_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Options of each objective, by objective name."""
+    precision: str = "auto"
+    """``auto``, ``float32`` or ``bfloat16``."""
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda`` or ``mps``."""
+    patience: int = 0
+    """Stop after this many epochs without a better validation loss; 0 never stops early."""
+
+
+@dataclass(frozen=True)
+class EvolveConfig:
+    """The ladder of architectures, each trained under the same small budget, to show how the model grew."""
+
+    architectures: tuple[str, ...] = ("dense", "conv", "residual")
+    epochs: int = 1
+    n_train: int = 20_000
+    """Training images per rung; 0 means all."""
+    n_queries: int = 2_000
+    """Test images that score each rung."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """The sanity checks."""
+
+    n_reconstructions: int = 10
+    n_pairplot: int = 50
+    n_neighbors: int = 15
+    """UMAP's neighbourhood size."""
+    min_dist: float = 0.1
+    """UMAP's least distance of two points on the map."""
+
+
+@dataclass(frozen=True)
+class QueryConfig:
+    """The querying experiment."""
+
+    n_queries: int = 20
+    query_ids: tuple[int, ...] = ()
+    """Positions of the query images in the test set; none means a seeded choice of ``n_queries``."""
+    n_hits: int = 10
+    distances: tuple[str, ...] = ("euclidean", "cosine", "manhattan", "chebyshev", "mahalanobis", "correlation")
+    n_scored: int = 0
+    """Test images that score the distances; 0 means all."""
+    n_resamples: int = 1_000
+    """Bootstrap resamples behind every interval."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that one run is made from."""
+
+    preset: str = "quick"
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evolve: EvolveConfig = field(default_factory=EvolveConfig)
+    check: CheckConfig = field(default_factory=CheckConfig)
+    query: QueryConfig = field(default_factory=QueryConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can be made from."""
+        _check_ranges(self)
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {
+        "data": {"n_train": 10_000, "n_test": 2_000},
+        "train": {"epochs": 2},
+        "evolve": {"n_train": 4_000, "n_queries": 500},
+        "query": {"n_resamples": 200},
+    },
+    "quick": {"train": {"epochs": 8}},
+    "standard": {"train": {"epochs": 50}},
+    "full": {"train": {"epochs": 200}},
+}
+"""What each preset changes of the defaults: ``smoke`` takes minutes, ``quick`` a quarter of an hour and ``standard``
+about an hour on two cores, ``full`` wants a GPU."""
+
+_LEAST: Mapping[str, Mapping[str, float]] = {
+    "data": {"image_size": 28, "validation_share": 0.0, "n_train": 0, "n_test": 0},
+    "model": {"n_components": 2},
+    "train": {
+        "epochs": 1, "batch_size": 1, "learning_rate": 0.0, "weight_decay": 0.0, "warmup_share": 0.0, "patience": 0,
+    },
+    "evolve": {"epochs": 1, "n_train": 0, "n_queries": 1},
+    "check": {"n_reconstructions": 1, "n_pairplot": 2, "n_neighbors": 2, "min_dist": 0.0},
+    "query": {"n_queries": 1, "n_hits": 1, "n_scored": 0, "n_resamples": 10},
+}
+_MOST: Mapping[str, Mapping[str, float]] = {
+    "data": {"image_size": 256, "validation_share": 0.5},
+    "model": {"n_components": 512},
+    "train": {"warmup_share": 1.0},
+    "check": {"min_dist": 1.0},
+}
+
+
+def resolve(
+    preset: str = "quick",
+    *,
+    path: Path | None = None,
+    assignments: Sequence[str] = (),
+    **overrides: Any,
+) -> Config:
+    """Build a run's configuration from a preset, a TOML file and ``name=value`` assignments, in that order.
+
+    ``assignments`` are dotted, with TOML values on the right: ``"train.epochs=12"``, ``"data.name=digits"`` (a bare
+    word counts as a string). ``overrides`` are whole top-level values, such as ``seed=3``.
+
+    Raises:
+        ConfigError: an unknown preset or setting, a value of the wrong type or out of its range, TOML that is none.
+
+    """
+    from_file = _read_toml(path) if path else {}
+    preset = str(from_file.pop("preset", preset)) if preset == "quick" else preset
+    if preset not in PRESETS:
+        raise UnknownNameError("preset", preset, PRESETS)
+    settings: dict[str, Any] = {"preset": preset}
+    for layer in (PRESETS[preset], from_file, *map(_parse_assignment, assignments), overrides):
+        settings = _merged(settings, layer)
+    return plugins.build(Config, settings, where="setting")  # type: ignore[no-any-return]
+
+
+def to_toml(config: Config) -> str:
+    """Return a configuration as TOML text that :func:`from_toml` reads back to an equal one."""
+    import tomli_w
+
+    return tomli_w.dumps(_plain(dataclasses.asdict(config)))
+
+
+def from_toml(text: str, where: str = "configuration") -> Config:
+    """Read a configuration from TOML text, with no preset applied.
+
+    Raises:
+        ConfigError: no TOML, an unknown setting or a wrong value.
+
+    """
+    return plugins.build(Config, _parse_toml(text, where), where="setting")  # type: ignore[no-any-return]
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}; name a TOML file") from error
+    return _parse_toml(text, str(path))
+
+
+def _parse_toml(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} is no valid TOML: {error}") from error
+
+
+def _parse_assignment(assignment: str) -> dict[str, Any]:
+    name, equals, value = assignment.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise ConfigError(f"expected name=value such as train.epochs=12, came {assignment!r}")
+    try:
+        parsed = tomllib.loads(f"value = {value.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    for part in reversed(name.strip().split(".")):
+        parsed = {part: parsed}
+    return parsed  # type: ignore[no-any-return]
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        deeper = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _merged(result[key], value) if deeper and key != "objectives" else value
+    return result
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _check_ranges(config: Config) -> None:
+    for bounds, words, wrong in ((_LEAST, "at least", _below), (_MOST, "at most", _above)):
+        for section, fields in bounds.items():
+            for name, bound in fields.items():
+                value = getattr(getattr(config, section), name)
+                if wrong(value, bound):
+                    raise ConfigError(f"{section}.{name} must be {words} {bound:g}, came {value:g}")
+    if not config.train.objectives:
+        raise ConfigError("train.objectives is empty; name at least one, such as {reconstruction = 1.0}")
+    if not config.query.distances:
+        raise ConfigError("query.distances is empty; name at least one, such as euclidean")
+
+
+def _below(value: float, bound: float) -> bool:
+    return not value >= bound
+
+
+def _above(value: float, bound: float) -> bool:
+    return not value <= bound
