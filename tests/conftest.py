@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
-install_import_hook("zehn", "beartype.beartype")
+# The hook takes the name of a checker, not the checker; ours lets an int pass for a float, as PEP 484 does.
+_checking = ModuleType("_zehn_checking")
+_checking.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
+sys.modules[_checking.__name__] = _checking
+install_import_hook("zehn", "_zehn_checking.check")
 
 ROOT = Path(__file__).resolve().parent.parent
 

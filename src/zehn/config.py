@@ -16,6 +16,8 @@ from typing import Any
 from zehn import plugins
 from zehn.errors import ConfigError, UnknownNameError
 
+DEFAULT_PRESET = "quick"
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -37,6 +39,8 @@ class DataConfig:
 class ModelConfig:
     """The autoencoder's shape."""
 
+    source: str = "train"
+    """``train``, or the model to use instead: the name of one that ships, or the path of an HDF5 model file."""
     architecture: str = "residual"
     n_components: int = 10
     """Latent neurons, 2 to 512."""
@@ -110,7 +114,7 @@ class QueryConfig:
 class Config:
     """Everything that one run is made from."""
 
-    preset: str = "quick"
+    preset: str = DEFAULT_PRESET
     seed: int = 0
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -142,7 +146,12 @@ _LEAST: Mapping[str, Mapping[str, float]] = {
     "data": {"image_size": 28, "validation_share": 0.0, "n_train": 0, "n_test": 0},
     "model": {"n_components": 2},
     "train": {
-        "epochs": 1, "batch_size": 1, "learning_rate": 0.0, "weight_decay": 0.0, "warmup_share": 0.0, "patience": 0,
+        "epochs": 1,
+        "batch_size": 1,
+        "learning_rate": 0.0,
+        "weight_decay": 0.0,
+        "warmup_share": 0.0,
+        "patience": 0,
     },
     "evolve": {"epochs": 1, "n_train": 0, "n_queries": 1},
     "check": {"n_reconstructions": 1, "n_pairplot": 2, "n_neighbors": 2, "min_dist": 0.0},
@@ -157,7 +166,7 @@ _MOST: Mapping[str, Mapping[str, float]] = {
 
 
 def resolve(
-    preset: str = "quick",
+    preset: str | None = None,
     *,
     path: Path | None = None,
     assignments: Sequence[str] = (),
@@ -165,53 +174,62 @@ def resolve(
 ) -> Config:
     """Build a run's configuration from a preset, a TOML file and ``name=value`` assignments, in that order.
 
-    ``assignments`` are dotted, with TOML values on the right: ``"train.epochs=12"``, ``"data.name=digits"`` (a bare
-    word counts as a string). ``overrides`` are whole top-level values, such as ``seed=3``.
+    Without ``preset`` the file's ``preset`` counts, and ``quick`` if it names none. ``assignments`` are dotted, with
+    TOML values on the right: ``"train.epochs=12"``, ``"data.name=digits"`` (a bare word counts as a string).
+    ``overrides`` are whole top-level values, such as ``seed=3``.
 
     Raises:
         ConfigError: an unknown preset or setting, a value of the wrong type or out of its range, TOML that is none.
 
     """
     from_file = _read_toml(path) if path else {}
-    preset = str(from_file.pop("preset", preset)) if preset == "quick" else preset
-    if preset not in PRESETS:
-        raise UnknownNameError("preset", preset, PRESETS)
-    settings: dict[str, Any] = {"preset": preset}
-    for layer in (PRESETS[preset], from_file, *map(_parse_assignment, assignments), overrides):
+    named = str(from_file.pop("preset", DEFAULT_PRESET))
+    chosen = preset or named
+    if chosen not in PRESETS:
+        raise UnknownNameError("preset", chosen, PRESETS)
+    settings: dict[str, Any] = {"preset": chosen}
+    for layer in (PRESETS[chosen], from_file, *map(_parse_assignment, assignments), overrides):
         settings = _merged(settings, layer)
     return plugins.build(Config, settings, where="setting")  # type: ignore[no-any-return]
 
 
+def changed(config: Config, assignments: Sequence[str]) -> Config:
+    """Return a configuration with some ``name=value`` assignments applied, as :func:`resolve` reads them.
+
+    Raises:
+        ConfigError: an assignment that names no setting or gives it a wrong value.
+
+    """
+    settings: dict[str, Any] = dataclasses.asdict(config)
+    for assignment in assignments:
+        settings = _merged(settings, _parse_assignment(assignment))
+    return plugins.build(Config, settings, where="setting")  # type: ignore[no-any-return]
+
+
 def to_toml(config: Config) -> str:
-    """Return a configuration as TOML text that :func:`from_toml` reads back to an equal one."""
+    """Return a configuration as TOML text that :func:`read` reads back to an equal one."""
     import tomli_w
 
     return tomli_w.dumps(_plain(dataclasses.asdict(config)))
 
 
-def from_toml(text: str, where: str = "configuration") -> Config:
-    """Read a configuration from TOML text, with no preset applied.
+def read(path: Path) -> Config:
+    """Read a whole configuration, as a run keeps it, from a TOML file; no preset is applied.
 
     Raises:
-        ConfigError: no TOML, an unknown setting or a wrong value.
+        ConfigError: no such file, no TOML, an unknown setting or a wrong value.
 
     """
-    return plugins.build(Config, _parse_toml(text, where), where="setting")  # type: ignore[no-any-return]
+    return plugins.build(Config, _read_toml(path), where="setting")  # type: ignore[no-any-return]
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the configuration {path}: {error}; name a TOML file") from error
-    return _parse_toml(text, str(path))
-
-
-def _parse_toml(text: str, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} is no valid TOML: {error}") from error
+        raise ConfigError(f"{path} is no valid TOML: {error}") from error
 
 
 def _parse_assignment(assignment: str) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from typing import Any, get_type_hints
 
 from zehn.errors import ConfigError, MissingExtraError, UnknownNameError
 
+_SIMPLE = (int, float, str, bool)
+
 
 def names(kind: str) -> list[str]:
     """Return the names of all plug-ins of a kind ("datasets", "models", "objectives", "engines"), sorted."""
@@ -63,16 +65,24 @@ def build(kind: type[Any], given: Mapping[str, Any], where: str) -> Any:
 
 def _converted(value: Any, hint: Any, where: str) -> Any:
     origin = getattr(hint, "__origin__", hint)
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        return build(hint, value, where)  # type: ignore[arg-type]
-    if origin is tuple and isinstance(value, list | tuple):
-        inner = hint.__args__[0]
-        return tuple(_converted(item, inner, where) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if dataclasses.is_dataclass(hint):
+        return build(hint, _expected(value, Mapping, "a table", where), where)  # type: ignore[arg-type]
+    if origin is tuple:
+        items = _expected(value, (list, tuple), "a list", where)
+        return tuple(_converted(item, hint.__args__[0], where) for item in items)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        items = _expected(value, Mapping, "a table", where).items()
+        return {key: _converted(item, hint.__args__[1], f"{where} {key!r}") for key, item in items}
+    if hint is float and type(value) is int:
         return float(value)
-    simple = origin if isinstance(origin, type) else None
-    if simple in (int, float, str, bool) and (type(value) is not simple):
-        raise ConfigError(f"{where}: expected {simple.__name__}, came {value!r}")
+    if hint in _SIMPLE and type(value) is not hint:
+        raise ConfigError(f"{where}: expected {hint.__name__}, came {value!r}")
+    return value
+
+
+def _expected(value: Any, kinds: Any, words: str, where: str) -> Any:
+    if not isinstance(value, kinds):
+        raise ConfigError(f"{where}: expected {words}, came {value!r}")
     return value
 
 
