@@ -1,0 +1,197 @@
+"""One function a command: it makes one public call and prints what came of it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zehn.cli import tables
+from zehn.cli.progress import progress_line, say
+from zehn.errors import RunError
+
+if TYPE_CHECKING:
+    from zehn import store
+    from zehn.config import Config
+
+_RUNS = Path("runs")
+
+
+def run(given: Namespace) -> int:
+    """``zehn run``."""
+    from zehn import pipeline
+
+    finished = pipeline.run(
+        _config(given), given.out, data_dir=given.data_dir, command=_command_line(), say=say(sys.stderr)
+    )
+    _print_headline(finished)
+    return 0
+
+
+def train(given: Namespace) -> int:
+    """``zehn train``."""
+    from zehn import pipeline
+
+    finished = pipeline.run(
+        _config(given),
+        given.out,
+        until=("train",),
+        data_dir=given.data_dir,
+        resume=given.resume,
+        tensorboard=given.tensorboard,
+        command=_command_line(),
+        say=say(sys.stderr),
+    )
+    print(f"model: {finished.path / 'train' / 'model.h5'}")
+    print(f"curves: tensorboard --logdir {shlex.quote(str(finished.path / 'train' / 'logs'))}")
+    return 0
+
+
+def check(given: Namespace) -> int:
+    """``zehn check``."""
+    return _perform_stage(given, "check", given.set, ("reconstructions", "pairplot", "umap"))
+
+
+def query(given: Namespace) -> int:
+    """``zehn query``."""
+    changes = list(given.set)
+    if given.ids:
+        changes.append(f"query.query_ids=[{given.ids}]")
+    if given.distances:
+        names = ", ".join(json.dumps(name.strip()) for name in given.distances.split(","))
+        changes.append(f"query.distances=[{names}]")
+    return _perform_stage(given, "query", changes, ())
+
+
+def report(given: Namespace) -> int:
+    """``zehn report``."""
+    from zehn.report import write_report
+    from zehn.store import Run
+
+    print(f"report: {write_report(Run.open(given.run or _newest_run()))}")
+    return 0
+
+
+def get_data(given: Namespace) -> int:
+    """``zehn data get``."""
+    from zehn import datasets
+
+    print(datasets.get(given.name, data_dir=given.data_dir, progress=progress_line(sys.stderr)))
+    return 0
+
+
+def verify_data(given: Namespace) -> int:
+    """``zehn data verify``."""
+    from zehn import datasets
+
+    description, problems = datasets.verify(given.name, data_dir=given.data_dir, progress=progress_line(sys.stderr))
+    print(tables.data_table(description))
+    for problem in problems:
+        print(f"zehn: {problem}", file=sys.stderr)
+    print("not as it should be" if problems else "all as it should be")
+    return 1 if problems else 0
+
+
+def describe_data(given: Namespace) -> int:
+    """``zehn data info``."""
+    from zehn import datasets
+
+    dataset = datasets.load(given.name, data_dir=given.data_dir, progress=progress_line(sys.stderr))
+    print(tables.data_table(datasets.describe(dataset)))
+    return 0
+
+
+def evaluate(given: Namespace) -> int:
+    """``zehn evaluate``."""
+    from zehn import datasets, store
+    from zehn.evaluate import evaluate as evaluate_model
+
+    model = store.load_model(given.model)
+    dataset = datasets.load(
+        given.dataset, image_size=model.image_size, data_dir=given.data_dir, progress=progress_line(sys.stderr)
+    )
+    evaluation = evaluate_model(
+        model, dataset, distance=given.distance, baselines=not given.no_baselines, progress=progress_line(sys.stderr)
+    )
+    print(json.dumps(evaluation, indent=2) if given.json else tables.evaluation_table(evaluation))
+    return 0
+
+
+def encode(given: Namespace) -> int:
+    """``zehn encode``."""
+    from zehn import pipeline
+
+    n_codes = pipeline.encode(
+        given.source,
+        given.model,
+        given.out,
+        device=given.device,
+        data_dir=given.data_dir,
+        progress=progress_line(sys.stderr),
+    )
+    print(f"{n_codes} codes: {given.out}")
+    return 0
+
+
+def compare(given: Namespace) -> int:
+    """``zehn compare``."""
+    from zehn import pipeline
+
+    comparison = pipeline.compare(given.first, given.second)
+    print(json.dumps(comparison, indent=2) if given.json else tables.comparison_table(comparison))
+    return 0
+
+
+def bundle(given: Namespace) -> int:
+    """``zehn bundle``."""
+    from zehn import pipeline
+
+    print(pipeline.bundle(given.run or _newest_run(), given.out))
+    return 0
+
+
+def _config(given: Namespace) -> Config:
+    from zehn import config
+
+    assignments = list(given.set)
+    for name, value in (
+        ("data.name", given.dataset),
+        ("train.device", given.device),
+        ("model.source", getattr(given, "model", None)),
+    ):
+        if value is not None:
+            assignments.append(f"{name}={json.dumps(value)}")
+    seed: dict[str, Any] = {} if given.seed is None else {"seed": given.seed}
+    return config.resolve(given.preset, path=given.config, assignments=assignments, **seed)
+
+
+def _perform_stage(given: Namespace, stage: str, changes: list[str], figures: tuple[str, ...]) -> int:
+    from zehn import pipeline
+
+    finished = pipeline.run_again(given.run or _newest_run(), (stage,), changes=changes, say=say(sys.stderr))
+    for name in figures:
+        print(finished.path / stage / f"{name}.png")
+    if stage == "query":
+        print(tables.distances_table(finished.read_json("query/query.json")))
+    return 0
+
+
+def _print_headline(finished: store.Run) -> None:
+    from zehn import pipeline
+
+    print(tables.aligned(pipeline.headline(finished)))
+    print(f"report: {finished.path / 'report.pdf'}")
+
+
+def _newest_run() -> Path:
+    found = sorted(_RUNS.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise RunError("there is no run in runs/ yet; name a run folder, or make one with: zehn run")
+    return found[-1].parent
+
+
+def _command_line() -> str:
+    return shlex.join(["zehn", *sys.argv[1:]])

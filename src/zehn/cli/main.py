@@ -1,0 +1,45 @@
+"""From the command line's words to an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+from zehn.cli.parser import build_parser
+from zehn.errors import ZehnError
+
+_USERS_MISTAKE = 2
+_INTERRUPTED = 130
+_OUTSIDE_CAUSES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)
+"""Failures of the operating system that a user can cause and mend: they get one line, not a traceback."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: The words after ``zehn``; those of the process when None.
+
+    """
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return int(parsed.perform(parsed))
+    except ZehnError as error:
+        return _complain(str(error))
+    except BrokenPipeError:  # the reader, such as `head`, has gone: that is no mistake
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in _OUTSIDE_CAUSES:
+            raise
+        return _complain(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        _complain("interrupted; the same command goes on where this one stopped")
+        return _INTERRUPTED
+
+
+def _complain(message: str) -> int:
+    print(f"zehn: {' '.join(message.split())}", file=sys.stderr)
+    return _USERS_MISTAKE

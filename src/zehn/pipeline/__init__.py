@@ -1,0 +1,7 @@
+"""The stages of ``zehn run``: data → evolve → train → check → query → report, in one run folder, each resumable."""
+
+from zehn.pipeline.bundle import bundle
+from zehn.pipeline.compare import compare
+from zehn.pipeline.run import STAGE_NAMES, default_out, headline, run, run_again
+
+__all__ = ["STAGE_NAMES", "bundle", "compare", "default_out", "headline", "run", "run_again"]

@@ -1,0 +1,117 @@
+"""The figures of each stage: what they need out of the run, and where in its folder they go."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from zehn import codes, figures, images, measures, models
+from zehn.evaluate.projection import project
+from zehn.pipeline.workshop import LOGS_PATH, Workshop
+
+_N_PURITY_NEIGHBORS = 10
+
+
+def draw_samples(workshop: Workshop) -> None:
+    """A few images of each class."""
+    dataset = workshop.dataset
+    labels = None if dataset.y_train is None else dataset.y_train.ravel()
+    _save(workshop, "data/samples", figures.samples(dataset.x_train, labels, dataset.class_names, seed=workshop.seed))
+
+
+def draw_evolution(workshop: Workshop, rungs: Sequence[Mapping[str, Any]]) -> None:
+    """The rungs of the ladder side by side."""
+    _save(workshop, "evolve/evolution", figures.evolution(rungs))
+
+
+def draw_architecture(workshop: Workshop) -> None:
+    """The picture of both halves of the model, and its layers as JSON."""
+    model = workshop.model
+    layers = [dataclasses.asdict(layer) for layer in models.describe(codes.to_network(model))]
+    workshop.run.write_json("train/architecture.json", layers)
+    title = f"{model.architecture}, {model.n_components} latent neurons"
+    _save(workshop, "train/architecture", figures.architecture(layers, title=title))
+
+
+def draw_curves(workshop: Workshop, best_epoch: int | None) -> None:
+    """The training curves, from the TensorBoard logs."""
+    from zehn.train import read_scalars
+
+    scalars = read_scalars(workshop.run.path / LOGS_PATH)
+    _save(workshop, "train/curves", figures.training_curves(scalars, best_epoch=best_epoch))
+
+
+def draw_reconstructions(workshop: Workshop, test_codes: Float32[np.ndarray, "n d"]) -> dict[str, Any]:
+    """The first test images above their reconstructions; returns the measures over all test images."""
+    dataset, n_shown = workshop.dataset, workshop.config.check.n_reconstructions
+    decoded = codes.decode(workshop.model, test_codes)
+    shown = dataset.x_test[:n_shown]
+    captions = [_class_name(workshop, dataset.n_train + position) for position in range(len(shown))]
+    _save(workshop, "check/reconstructions", figures.reconstructions(shown, decoded[: len(shown)], captions=captions))
+    resamples = workshop.config.query.n_resamples
+    return {
+        name: dataclasses.asdict(measures.interval(values, resamples, workshop.seed))
+        for name, values in measures.reconstruction(dataset.x_test, images.as_uint8(decoded)).items()
+    }
+
+
+def draw_pairplot(workshop: Workshop, test_codes: Float32[np.ndarray, "n d"]) -> list[int]:
+    """The pairplot of a seeded choice of test codes; returns their positions in the test set."""
+    n_shown = min(workshop.config.check.n_pairplot, len(test_codes))
+    chosen = np.sort(np.random.default_rng(workshop.seed).choice(len(test_codes), n_shown, replace=False))
+    labels = _test_labels(workshop)
+    picked = None if labels is None else labels[chosen]
+    _save(workshop, "check/pairplot", figures.pairplot(test_codes[chosen], picked, workshop.dataset.class_names))
+    return [int(position) for position in chosen]
+
+
+def draw_map(workshop: Workshop, test_codes: Float32[np.ndarray, "n d"]) -> dict[str, Any]:
+    """The UMAP of all test codes; returns its trustworthiness and the purity of its neighbourhoods."""
+    settings, labels = workshop.config.check, _test_labels(workshop)
+    workshop.say.line("check: projecting the test codes (UMAP)")
+    points = project(test_codes, n_neighbors=settings.n_neighbors, min_dist=settings.min_dist, seed=workshop.seed)
+    codes.write(
+        workshop.run.path / "check/umap.npz",
+        points,
+        ids=np.arange(len(points)) + workshop.dataset.n_train,
+        labels=labels,
+        fingerprint=workshop.model.fingerprint,
+    )
+    trust = measures.trustworthiness(test_codes, points, min(settings.n_neighbors, len(points) // 3))
+    purity = None if labels is None else float(np.mean(measures.neighbor_purity(points, labels, _N_PURITY_NEIGHBORS)))
+    drawn = figures.umap_scatter(points, labels, workshop.dataset.class_names, trustworthiness=trust, purity=purity)
+    _save(workshop, "check/umap", drawn)
+    return {"trustworthiness": trust, "purity": purity, "n_points": len(points), **dataclasses.asdict(settings)}
+
+
+def draw_query(workshop: Workshop, asked: Mapping[str, Any], comparison: Mapping[str, Any]) -> None:
+    """The hits by each distance, the precision of each distance beside the baselines, and their overlap."""
+    pictures = workshop.dataset.images
+    query_images = pictures[[query["id"] for query in asked["queries"]]]
+    for name, hits in asked["hits"].items():
+        hit_images = np.stack([pictures[[hit["id"] for hit in found]] for found in hits])
+        _save(
+            workshop,
+            f"query/hits_{name}",
+            figures.hits(asked["queries"], hits, query_images, hit_images, distance=name),
+        )
+    _save(workshop, "query/precision", figures.precision(comparison["scores"], comparison["evaluation"]["baselines"]))
+    _save(workshop, "query/overlap", figures.overlap(comparison["overlap"]))
+
+
+def _save(workshop: Workshop, stem: str, figure: Any) -> None:
+    figures.save(figure, workshop.run.path / stem)
+
+
+def _test_labels(workshop: Workshop) -> Int64[np.ndarray, " n"] | None:
+    labels = workshop.dataset.labels
+    return None if labels is None else labels[workshop.dataset.n_train :]
+
+
+def _class_name(workshop: Workshop, position: int) -> str:
+    labels, names = workshop.dataset.labels, workshop.dataset.class_names
+    return "" if labels is None else names[int(labels[position])]

@@ -1,0 +1,54 @@
+"""What a run says of the machine and the software that made it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = (
+    "zehn", "numpy", "scipy", "torch", "pytorch-lightning", "kornia", "onnxruntime", "h5py", "scikit-learn",
+    "umap-learn", "numba", "matplotlib", "seaborn", "typst", "pillow",
+)  # fmt: skip
+_GIGABYTE = 1e9
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return processor, usable cores, memory in GB, Python version and platform."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gb": _memory_gb(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def package_versions(names: Sequence[str] = _PACKAGES) -> dict[str, str]:
+    """Return the installed version of each package that can change a result; those not installed are left out."""
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _processor() -> str:
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIGABYTE, 1)
+    except (AttributeError, ValueError, OSError):
+        return None

@@ -1,0 +1,95 @@
+"""What the stages of one run share: settings, run folder, data set, model, codes, each loaded when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+
+from zehn import codes, datasets, store
+from zehn.config import Config
+
+LOGS_PATH = "train/logs"
+MODEL_PATH = "train/model.h5"
+CODES_PATH = "check/codes.npz"
+
+
+@dataclass(frozen=True)
+class Say:
+    """Where a run's progress goes: whole lines, and a line that is overwritten while something advances."""
+
+    line: Callable[[str], None]
+    advance: Callable[[str, float], None]
+    """Takes what is being done and the share of it that is done, 0 to 1."""
+
+
+SILENT = Say(line=lambda _: None, advance=lambda *_: None)
+"""Swallows everything."""
+
+
+@dataclass
+class Workshop:
+    """The state of one run while its stages are performed."""
+
+    config: Config
+    data_dir: Path | None
+    say: Say
+    resume: bool | None = None
+    """Whether an unfinished training goes on from its last checkpoint; None: if there is one."""
+    run: store.Run = field(init=False)
+    inputs_hash: str = ""
+    """Of the stage at work: what its inputs are, so that it knows whether its own left-overs still fit."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything that is random."""
+        return self.config.seed
+
+    @cached_property
+    def dataset(self) -> datasets.Dataset:
+        """The data set, cut down as the settings ask."""
+        data = self.config.data
+        full = datasets.load(
+            data.name,
+            image_size=data.image_size,
+            data_dir=self.data_dir,
+            progress=self.say.advance,
+        )
+        return datasets.subset(full, n_train=data.n_train, n_test=data.n_test, seed=self.config.seed)
+
+    @cached_property
+    def split(self) -> tuple[Int64[np.ndarray, " t"], Int64[np.ndarray, " v"]]:
+        """Positions of the training images that train, and of those held out for validation."""
+        return datasets.split_validation(self.dataset.n_train, self.config.data.validation_share, self.config.seed)
+
+    @cached_property
+    def x_train(self) -> UInt8[np.ndarray, "n h w 3"]:
+        """The training images without those held out."""
+        return self.dataset.x_train[self.split[0]]
+
+    @cached_property
+    def x_validation(self) -> UInt8[np.ndarray, "n h w 3"]:
+        """The training images held out."""
+        return self.dataset.x_train[self.split[1]]
+
+    @cached_property
+    def model(self) -> store.Model:
+        """The trained model, from the run folder."""
+        return store.load_model(self.run.path / MODEL_PATH)
+
+    @cached_property
+    def codes(self) -> Float32[np.ndarray, "n d"]:
+        """The codes of all images, training images first, from the run folder."""
+        return codes.read(self.run.path / CODES_PATH).values
+
+    def forget(self, name: str) -> None:
+        """Load ``model`` or ``codes`` anew when it is next asked for."""
+        self.__dict__.pop(name, None)
+
+    def advance(self, what: str) -> Callable[[float], None]:
+        """Return a callback that takes the share of ``what`` that is done, 0 to 1."""
+        return lambda share: self.say.advance(what, share)
