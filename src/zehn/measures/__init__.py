@@ -1,0 +1,54 @@
+"""The formulas of protocol.md: arrays in, numbers out.
+
+Retrieval measures take ``relevant``, a boolean matrix with a row per query and a column per rank (nearest first), and
+return one value per query; image measures take two batches of images and return one value per image.
+:class:`Resamples` turns such values into means with 95 % intervals and compares two of them on the same queries.
+"""
+
+from zehn.measures.codes import (
+    DEAD_SHARE,
+    neighbor_purity,
+    summarize_codes,
+    trustworthiness,
+)
+from zehn.measures.intervals import CONFIDENCE, Interval, Resamples, interval, paired
+from zehn.measures.reconstruction import (
+    PSNR_CAP,
+    channel_accuracy,
+    mse,
+    psnr,
+    score_reconstructions,
+    ssim,
+)
+from zehn.measures.retrieval import (
+    average_precision_at,
+    hit_at,
+    knn_accuracy,
+    map_at_r,
+    overlap,
+    precision_at,
+)
+
+__all__ = [
+    "CONFIDENCE",
+    "DEAD_SHARE",
+    "PSNR_CAP",
+    "Interval",
+    "Resamples",
+    "average_precision_at",
+    "channel_accuracy",
+    "hit_at",
+    "interval",
+    "knn_accuracy",
+    "map_at_r",
+    "mse",
+    "neighbor_purity",
+    "overlap",
+    "paired",
+    "precision_at",
+    "psnr",
+    "score_reconstructions",
+    "ssim",
+    "summarize_codes",
+    "trustworthiness",
+]

@@ -1,0 +1,153 @@
+"""How sure a mean is: 95 % bootstrap intervals over queries, and a paired test of two means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from zehn.errors import InputError
+
+CONFIDENCE = 0.95
+"""The share of resamples that an interval covers."""
+
+_N_FLIPS = 9_999
+_CHUNK = 256
+_ROUNDING = 1e-6
+
+Values = Float[np.ndarray, " _"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and its 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Return ``{"mean": …, "low": …, "high": …}``."""
+        return asdict(self)
+
+
+class Resamples:
+    """Bootstrap resamples of the queries, shared by every measure that is scored on them.
+
+    The percentile bootstrap (Efron, "Bootstrap methods: another look at the jackknife", 1979): each resample draws as
+    many queries as there are, with replacement; the interval holds the middle 95 % of the resamples' means. A resample
+    is a row of counts, so that one product of matrices resamples many measures at once.
+    """
+
+    def __init__(self, n_queries: int, n_resamples: int = 1_000, seed: int = 0) -> None:
+        """Draw ``n_resamples`` resamples of ``n_queries`` queries: 4 bytes for each pair of the two.
+
+        Raises:
+            InputError: no queries or no resamples.
+
+        """
+        if n_queries < 1 or n_resamples < 1:
+            raise InputError(f"expected queries and resamples, came {n_queries} and {n_resamples}; give at least one")
+        self.n_queries, self.seed = n_queries, seed
+        generator = np.random.default_rng(seed)
+        self._counts = np.empty((n_resamples, n_queries), dtype=np.float32)
+        for counts in self._counts:
+            counts[:] = np.bincount(generator.integers(0, n_queries, n_queries), minlength=n_queries)
+
+    def interval(self, values: Values) -> Interval:
+        """Return the mean of one value per query, with its interval.
+
+        Raises:
+            InputError: another number of values than there are queries, or values that are no numbers.
+
+        """
+        return self.intervals({"values": values})["values"]
+
+    def intervals(self, values: Mapping[str, Values]) -> dict[str, Interval]:
+        """Return the mean and the interval of each of several measures.
+
+        Raises:
+            InputError: another number of values than there are queries, or values that are no numbers.
+
+        """
+        columns = np.stack([self._checked(name, column) for name, column in values.items()], axis=1)
+        means = columns.mean(axis=0)
+        # float32 does for the resamples' deviations from the mean, never for the mean itself
+        deviations = self._counts @ (columns - means).astype(np.float32) / np.float32(self.n_queries)
+        tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+        lows, highs = means + np.quantile(deviations.astype(np.float64), tails, axis=0)
+        rows = np.stack([means, lows, highs], axis=1).tolist()
+        return {name: Interval(*row) for name, row in zip(values, rows, strict=True)}
+
+    def paired(self, values_a: Values, values_b: Values) -> dict[str, Any]:
+        """Compare two distances or two models on the same queries.
+
+        Returns ``{"difference": {"mean", "low", "high"}, "p_value": float}``: the mean of a − b with its bootstrap
+        interval, and the two-sided p-value of the sign-flip test (Fisher's randomisation test for matched pairs, "The
+        Design of Experiments", 1935): the share of 9,999 random flips of the differences' signs whose sum is at least
+        as far from zero, the observed signs counted too, so never below 0.0001.
+
+        Raises:
+            InputError: another number of values than there are queries, or values that are no numbers.
+
+        """
+        return self.compare({"": values_a}, {"": values_b})[""]
+
+    def compare(self, values_a: Mapping[str, Values], values_b: Mapping[str, Values]) -> dict[str, dict[str, Any]]:
+        """Do :meth:`paired` for several measures or pairs at once, under the same keys.
+
+        Raises:
+            InputError: another number of values than there are queries, or values that are no numbers.
+
+        """
+        differences = {
+            name: self._checked(name, values) - self._checked(name, values_b[name]) for name, values in values_a.items()
+        }
+        intervals, p_values = self.intervals(differences), self._flip(differences)
+        return {
+            name: {"difference": intervals[name].as_dict(), "p_value": p_value} for name, p_value in p_values.items()
+        }
+
+    def _flip(self, differences: Mapping[str, Values]) -> dict[str, float]:
+        columns = np.stack(list(differences.values()), axis=1).astype(np.float32)
+        observed = np.abs(columns.sum(axis=0, dtype=np.float64))
+        # a flip that equals the observed sum but for rounding counts as equal
+        observed -= _ROUNDING * np.abs(columns).sum(axis=0, dtype=np.float64)
+        generator = np.random.default_rng(self.seed)
+        n_extreme = np.ones(columns.shape[1], dtype=np.int64)
+        for start in range(0, _N_FLIPS, _CHUNK):
+            shape = (min(_CHUNK, _N_FLIPS - start), self.n_queries)
+            signs = 2 * generator.integers(0, 2, shape, dtype=np.int8).astype(np.float32) - 1
+            n_extreme += (np.abs(signs @ columns) >= observed).sum(axis=0)
+        return dict(zip(differences, (n_extreme / (_N_FLIPS + 1)).tolist(), strict=True))
+
+    def _checked(self, name: str, values: Values) -> Float64[np.ndarray, " q"]:
+        if values.shape != (self.n_queries,) or not np.isfinite(values).all():
+            raise InputError(
+                f"{name or 'measure'}: expected {self.n_queries} finite values, one per query, came an array of shape "
+                f"{values.shape}{'' if np.isfinite(values).all() else ' with values that are no numbers'}"
+            )
+        return values.astype(np.float64)
+
+
+def interval(values: Values, n_resamples: int = 1_000, seed: int = 0) -> Interval:
+    """Return the mean of one value per query, with its 95 % bootstrap interval; see :class:`Resamples`.
+
+    Raises:
+        InputError: no values, or values that are no numbers.
+
+    """
+    return Resamples(len(values), n_resamples, seed).interval(values)
+
+
+def paired(values_a: Values, values_b: Values, n_resamples: int = 1_000, seed: int = 0) -> dict[str, Any]:
+    """Compare two distances or two models on the same queries; see :meth:`Resamples.paired`.
+
+    Raises:
+        InputError: no values, values that are no numbers, or two numbers of queries.
+
+    """
+    return Resamples(len(values_a), n_resamples, seed).paired(values_a, values_b)
