@@ -1,0 +1,179 @@
+"""Files of codes, as NPZ, HDF5 or Parquet by the name's ending: codes, ids, labels, paths, the model's fingerprint."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy.typing import NDArray
+
+from zehn import plugins
+from zehn.errors import DataError, InputError, UnknownNameError
+from zehn.store import write_atomically
+
+_FINGERPRINT = "fingerprint"
+_CODE = "code_"
+_DAMAGED = (OSError, KeyError, ValueError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Codes and what they are the codes of."""
+
+    codes: Float32[np.ndarray, "n d"]
+    ids: Int64[np.ndarray, " n"]
+    labels: Int64[np.ndarray, " n"] | None
+    fingerprint: str
+    """Of the model that made the codes."""
+    paths: tuple[str, ...] | None = None
+    """Of the image files, where there are any."""
+
+
+def write(
+    path: str | Path,
+    codes: Any,
+    ids: Any,
+    labels: Any | None,
+    fingerprint: str,
+    *,
+    paths: Sequence[str] | None = None,
+) -> Path:
+    """Write a file of codes, whole or not at all; the path's ending (.npz, .h5, .parquet) says which kind.
+
+    Parquet gets a column per number: ``id``, ``label``, ``path``, ``code_0`` and so on, with the fingerprint in the
+    schema's metadata; the others get the arrays ``codes``, ``ids``, ``labels``, ``paths`` and ``fingerprint``.
+
+    Args:
+        path: Where to.
+        codes: (n, d).
+        ids: (n,), whole numbers.
+        labels: (n,) or (n, 1), whole numbers, or nothing.
+        fingerprint: Of the model that made the codes.
+        paths: Of the n image files, or nothing.
+
+    Raises:
+        InputError: arrays of different lengths.
+        UnknownNameError: another ending.
+        RunError: the disk is full, or the place cannot be written to.
+        MissingExtraError: Parquet is asked for, and pyarrow is not installed.
+
+    """
+    as_bytes = _of(path)[0]
+    arrays = {"codes": codes, "ids": ids} | ({} if labels is None else {"labels": np.reshape(labels, -1)})
+    return write_atomically(path, as_bytes(_from_arrays(arrays, fingerprint, paths)))
+
+
+def read(path: str | Path) -> Codes:
+    """Read a file of codes that :func:`write` wrote.
+
+    Raises:
+        DataError: no such file, or one that is damaged or holds something else.
+        UnknownNameError: an ending other than .npz, .h5 and .parquet.
+        MissingExtraError: it is a Parquet file, and pyarrow is not installed.
+
+    """
+    from_bytes = _of(path)[1]
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read the codes {path}: {error.strerror}; make them with zehn encode") from error
+    try:
+        return from_bytes(data)
+    except _DAMAGED as error:
+        raise DataError(f"{path} is damaged or holds no codes ({error}); make it again with zehn encode") from error
+
+
+def _of(path: str | Path) -> tuple[Callable[[Codes], bytes], Callable[[bytes], Codes]]:
+    suffix = Path(path).suffix.lower()
+    if suffix not in _KINDS:
+        raise UnknownNameError("ending of a file of codes", suffix, _KINDS)
+    return _KINDS[suffix]
+
+
+def _arrays(content: Codes) -> dict[str, NDArray[Any]]:
+    arrays = {"codes": content.codes, "ids": content.ids}
+    return arrays | ({} if content.labels is None else {"labels": content.labels})
+
+
+def _from_arrays(arrays: Mapping[str, Any], fingerprint: str, paths: Sequence[str] | None) -> Codes:
+    columns = {"ids": arrays["ids"], "labels": arrays.get("labels"), "paths": paths}
+    for name, column in columns.items():
+        if column is not None and len(column) != len(arrays["codes"]):
+            raise InputError(f"expected as many {name} as codes, {len(arrays['codes'])}, came {len(column)}")
+    return Codes(
+        codes=np.ascontiguousarray(arrays["codes"], np.float32),
+        ids=np.asarray(arrays["ids"], np.int64),
+        labels=np.asarray(arrays["labels"], np.int64) if "labels" in arrays else None,
+        fingerprint=fingerprint,
+        paths=None if paths is None else tuple(map(str, paths)),
+    )
+
+
+def _to_npz(content: Codes) -> bytes:
+    arrays = {**_arrays(content), _FINGERPRINT: np.array(content.fingerprint)}
+    if content.paths is not None:
+        arrays["paths"] = np.array(content.paths, np.str_)
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _from_npz(data: bytes) -> Codes:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        arrays = dict(file)
+    return _from_arrays(arrays, str(arrays[_FINGERPRINT]), arrays["paths"].tolist() if "paths" in arrays else None)
+
+
+def _to_hdf5(content: Codes) -> bytes:
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs[_FINGERPRINT] = content.fingerprint
+        for name, values in _arrays(content).items():
+            file[name] = values
+        if content.paths is not None:
+            file.create_dataset("paths", data=list(content.paths), dtype=h5py.string_dtype())
+    return buffer.getvalue()
+
+
+def _from_hdf5(data: bytes) -> Codes:
+    with h5py.File(io.BytesIO(data), "r") as file:
+        arrays = {name: file[name][()] for name in ("codes", "ids", "labels") if name in file}
+        paths = file["paths"].asstr()[()].tolist() if "paths" in file else None
+        return _from_arrays(arrays, str(file.attrs[_FINGERPRINT]), paths)
+
+
+def _to_parquet(content: Codes) -> bytes:
+    pyarrow, parquet = plugins.require("pyarrow", "parquet"), plugins.require("pyarrow.parquet", "parquet")
+    columns: dict[str, Any] = {"id": content.ids}
+    columns |= {} if content.labels is None else {"label": content.labels}
+    columns |= {} if content.paths is None else {"path": list(content.paths)}
+    columns |= {f"{_CODE}{number}": column for number, column in enumerate(content.codes.T)}
+    table = pyarrow.table(columns).replace_schema_metadata({_FINGERPRINT: content.fingerprint})
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def _from_parquet(data: bytes) -> Codes:
+    table = plugins.require("pyarrow.parquet", "parquet").read_table(io.BytesIO(data))
+    names = [name for name in table.column_names if name.startswith(_CODE)]
+    arrays = {"codes": np.stack([table[name].to_numpy() for name in names], axis=1), "ids": table["id"].to_numpy()}
+    if "label" in table.column_names:
+        arrays["labels"] = table["label"].to_numpy()
+    paths = table["path"].to_pylist() if "path" in table.column_names else None
+    return _from_arrays(arrays, table.schema.metadata[_FINGERPRINT.encode()].decode(), paths)
+
+
+_KINDS: Mapping[str, tuple[Callable[[Codes], bytes], Callable[[bytes], Codes]]] = {
+    ".npz": (_to_npz, _from_npz),
+    ".h5": (_to_hdf5, _from_hdf5),
+    ".parquet": (_to_parquet, _from_parquet),
+}
+"""How each kind of file is made and read, by the ending of its name."""
