@@ -18,7 +18,7 @@ def precision_at(relevant: Bool[np.ndarray, "q m"], k: int) -> Float64[np.ndarra
 
     """
     first = _first(relevant, k)
-    return first.sum(axis=1) / first.shape[1]
+    return np.count_nonzero(first, axis=1) / first.shape[1]
 
 
 def hit_at(relevant: Bool[np.ndarray, "q m"], k: int) -> Float64[np.ndarray, " q"]:
@@ -28,7 +28,7 @@ def hit_at(relevant: Bool[np.ndarray, "q m"], k: int) -> Float64[np.ndarray, " q
         InputError: nothing was ranked, or k is not positive.
 
     """
-    return _first(relevant, k).any(axis=1).astype(np.float64)
+    return np.asarray(_first(relevant, k).any(axis=1), np.float64)
 
 
 def average_precision_at(relevant: Bool[np.ndarray, "q m"], k: int) -> Float64[np.ndarray, " q"]:

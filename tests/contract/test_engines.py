@@ -1,0 +1,187 @@
+"""One suite for every engine: the same answers as sorting all distances, ties by id, and clear refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from scipy.spatial.distance import cdist
+
+from zehn import engines, plugins
+from zehn.errors import ConfigError, InputError, UnknownNameError
+
+SCIPY: dict[str, Any] = {"l2": "euclidean", "l1": "cityblock", "linf": "chebyshev"}
+DIMENSIONS = [1, 3, 10, 16, 17, 64]
+every_engine = pytest.mark.parametrize("name", plugins.names("engines"))
+every_metric = pytest.mark.parametrize("metric", sorted(SCIPY))
+WHOLE = npst.arrays(
+    np.float32, st.tuples(st.integers(1, 30), st.sampled_from([2, 20])), elements=st.integers(-2, 2).map(float)
+)
+
+
+def filled(name: str, codes: Any, ids: Any = None) -> engines.Engine:
+    engine = engines.build(name)
+    engine.add(np.arange(len(codes)) if ids is None else ids, codes)
+    return engine
+
+
+def by_sorting(queries: Any, ids: Any, codes: Any, k: int, metric: str, exclude: Any = None) -> tuple[Any, Any]:
+    """The definition: all distances in float64, sorted by distance and id, −1 at infinity where nothing is left."""
+    distances = cdist(queries.astype(np.float64), codes.astype(np.float64), SCIPY[metric])
+    if exclude is not None:
+        distances[np.asarray(exclude)[:, None] == ids] = np.inf
+    order = np.lexsort((np.broadcast_to(ids, distances.shape), distances), axis=1)[:, :k]
+    found = np.full((len(queries), k), np.inf)
+    found[:, : order.shape[1]] = np.take_along_axis(distances, order, axis=1)
+    hits = np.full((len(queries), k), -1)
+    hits[:, : order.shape[1]] = np.asarray(ids)[order]
+    return np.where(np.isfinite(found), hits, -1), found
+
+
+@every_engine
+@every_metric
+@pytest.mark.parametrize("n_dimensions", DIMENSIONS)
+@pytest.mark.parametrize("n_queries", [1, 300])
+def test_answers_are_those_of_sorting_all_distances(name: str, metric: str, n_dimensions: int, n_queries: int) -> None:
+    generator = np.random.default_rng(n_dimensions)
+    codes = generator.normal(3, 1, size=(700, n_dimensions)).astype(np.float32)
+    ids = generator.permutation(5_000)[:700]
+    queries = np.concatenate([codes[:150], generator.normal(3, 1, size=(150, n_dimensions))]).astype(np.float32)
+    found_ids, distances = filled(name, codes, ids).search(queries[:n_queries], 12, metric)
+    expected_ids, expected = by_sorting(queries[:n_queries], ids, codes, 12, metric)
+    np.testing.assert_array_equal(found_ids, expected_ids)
+    np.testing.assert_allclose(distances, expected, rtol=1e-6, atol=1e-9)
+    assert found_ids.dtype == np.int64
+    assert distances.dtype == np.float32
+
+
+@every_engine
+@every_metric
+@given(codes=WHOLE, k=st.integers(1, 40), data=st.data())
+def test_ties_are_ordered_by_id_also_at_the_last_place(
+    name: str, metric: str, codes: Any, k: int, data: st.DataObject
+) -> None:
+    # codes of few whole numbers: nearly every distance is tied
+    ids = np.array(data.draw(st.permutations(range(10, 10 + len(codes)))))
+    exclude = data.draw(st.sampled_from([None, ids, ids[::-1].copy(), np.full(len(codes), 99)]))
+    found_ids, distances = filled(name, codes, ids).search(codes, k, metric, exclude=exclude)
+    expected_ids, expected = by_sorting(codes, ids, codes, k, metric, exclude)
+    np.testing.assert_array_equal(found_ids, expected_ids)
+    np.testing.assert_allclose(distances, expected, rtol=1e-6)
+
+
+@every_engine
+@every_metric
+@pytest.mark.parametrize("n_dimensions", [2, 40])
+def test_many_copies_of_one_code(name: str, metric: str, n_dimensions: int) -> None:
+    codes = np.ones((5_000, n_dimensions), np.float32)
+    found_ids, distances = filled(name, codes).search(codes[:3], 10, metric, exclude=np.array([0, 4, 4_999]))
+    assert found_ids.tolist() == [
+        [*range(1, 11)],
+        [0, 1, 2, 3, *range(5, 11)],
+        [*range(10)],
+    ]
+    assert (distances == 0).all()
+
+
+@every_engine
+def test_more_asked_for_than_there_are(name: str) -> None:
+    codes = np.array([[0.0, 0], [1, 0], [3, 0]], np.float32)
+    found_ids, distances = filled(name, codes, np.array([7, 5, 6])).search(
+        codes[:2], 5, "l1", exclude=np.array([7, 1_000])
+    )
+    assert found_ids.tolist() == [[5, 6, -1, -1, -1], [5, 7, 6, -1, -1]]
+    assert distances.tolist() == [[1, 3, np.inf, np.inf, np.inf], [0, 1, 2, np.inf, np.inf]]
+
+
+@every_engine
+def test_an_engine_of_one_code_and_an_empty_one(name: str) -> None:
+    codes = np.zeros((1, 3), np.float32)
+    assert filled(name, codes).search(codes, 1)[0].tolist() == [[0]]
+    assert filled(name, codes).search(codes, 1, exclude=np.array([0]))[0].tolist() == [[-1]]
+    empty = engines.build(name)
+    found_ids, distances = empty.search(codes, 2)
+    assert (len(empty), found_ids.tolist(), distances.tolist()) == (0, [[-1, -1]], [[np.inf, np.inf]])
+
+
+@every_engine
+def test_codes_come_and_go(name: str) -> None:
+    generator = np.random.default_rng(0)
+    codes = generator.normal(size=(60, 4)).astype(np.float32)
+    engine = filled(name, codes[:20], np.arange(100, 120))
+    assert engine.search(codes[:1], 1)[0].tolist() == [[100]]
+    engine.add(np.arange(40), codes[20:])
+    assert len(engine) == 60
+    engine.remove(np.array([100, 119, 3]))
+    ids = np.concatenate([np.arange(101, 119), np.delete(np.arange(40), 3)])
+    kept = np.concatenate([codes[1:19], np.delete(codes[20:], 3, axis=0)])
+    np.testing.assert_array_equal(engine.search(codes, 8)[0], by_sorting(codes, ids, kept, 8, "l2")[0])
+    engine.add(np.array([100]), codes[:1])
+    assert engine.search(codes[:1], 1)[0].tolist() == [[100]]
+
+
+@every_engine
+def test_a_wide_spread_of_scales_is_still_exact(name: str) -> None:
+    # far from the origin and close together: what a product of matrices alone gets wrong
+    generator = np.random.default_rng(0)
+    codes = (1_000 + generator.normal(size=(400, 32))).astype(np.float32)
+    found_ids, distances = filled(name, codes).search(codes, 10)
+    expected_ids, expected = by_sorting(codes, np.arange(400), codes, 10, "l2")
+    np.testing.assert_array_equal(found_ids, expected_ids)
+    np.testing.assert_allclose(distances, expected, rtol=1e-6)
+
+
+@every_engine
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e20])
+def test_wrong_codes_are_refused(name: str, bad: float) -> None:
+    engine = filled(name, np.zeros((3, 2), np.float32))
+    with pytest.raises(InputError, match="codes of at least one dimension and of finite numbers"):
+        engine.add(np.array([9]), np.array([[0.0, bad]]))
+    with pytest.raises(InputError, match="queries of at least one dimension and of finite numbers"):
+        engine.search(np.array([[0.0, bad]]), 1)
+    assert len(engine) == 3
+
+
+@every_engine
+def test_wrong_calls_are_refused_and_change_nothing(name: str) -> None:
+    codes = np.zeros((3, 2), np.float32)
+    engine = filled(name, codes)
+    with pytest.raises(InputError, match="id 2 is there already"):
+        engine.add(np.array([5, 2]), codes[:2])
+    with pytest.raises(InputError, match="id 8 is there already or given twice"):
+        engine.add(np.array([8, 8]), codes[:2])
+    with pytest.raises(InputError, match="expected an id per code, came 2 ids and 3 codes"):
+        engine.add(np.array([8, 9]), codes)
+    with pytest.raises(InputError, match="codes have 3 dimensions but the engine holds codes of 2"):
+        engine.add(np.array([8]), np.zeros((1, 3)))
+    with pytest.raises(InputError, match="queries have 3 dimensions"):
+        engine.search(np.zeros((1, 3)), 1)
+    with pytest.raises(InputError, match="id 8 is not there"):
+        engine.remove(np.array([0, 8]))
+    with pytest.raises(InputError, match="k ≥ 1, came 0"):
+        engine.search(codes, 0)
+    with pytest.raises(UnknownNameError, match="did you mean 'l2'"):
+        engine.search(codes, 1, "L2")
+    assert len(engine) == 3
+
+
+def test_an_unknown_engine_or_option_gets_a_suggestion() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'memory'"):
+        engines.build("memry")
+    with pytest.raises(ConfigError, match="did you mean 'leaf_size'"):
+        engines.build("memory", {"leaf_sise": 3})
+
+
+def test_memory_scans_where_it_is_told_to() -> None:
+    codes = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float32)
+    scan = engines.build("memory", {"max_tree_dimensions": 0})
+    scan.add(np.arange(200), codes)
+    for metric in SCIPY:
+        for ours, theirs in zip(
+            scan.search(codes, 7, metric), filled("memory", codes).search(codes, 7, metric), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
