@@ -90,15 +90,17 @@ def draw_map(workshop: Workshop, test_codes: Float32[np.ndarray, "n d"]) -> dict
 
 def draw_query(workshop: Workshop, asked: Mapping[str, Any], comparison: Mapping[str, Any]) -> None:
     """The hits by each distance, the precision of each distance beside the baselines, and their overlap."""
-    pictures = workshop.dataset.images
+    pictures, class_names = workshop.dataset.images, workshop.dataset.class_names
     query_images = pictures[[query["id"] for query in asked["queries"]]]
     for name, hits in asked["hits"].items():
         hit_images = np.stack([pictures[[hit["id"] for hit in found]] for found in hits])
         _save(
             workshop,
             f"query/hits_{name}",
-            figures.hits(asked["queries"], hits, query_images, hit_images, distance=name),
+            figures.hits(asked["queries"], hits, query_images, hit_images, distance=name, class_names=class_names),
         )
+        if name == next(iter(asked["hits"])):
+            _save(workshop, "query/cover", figures.cover(asked["queries"], hits, query_images, hit_images))
     _save(workshop, "query/precision", figures.precision(comparison["scores"], comparison["evaluation"]["baselines"]))
     _save(workshop, "query/overlap", figures.overlap(comparison["overlap"]))
 
