@@ -4,8 +4,8 @@ Whoever encodes many images gets the fingerprint of the model that made the code
 must never meet.
 """
 
-from zehn.codes.files import Codes, read, write
+from zehn.codes.files import Codes, check_ending, read, write
 from zehn.codes.network import from_network, to_network
 from zehn.codes.passes import decode, encode
 
-__all__ = ["Codes", "decode", "encode", "from_network", "read", "to_network", "write"]
+__all__ = ["Codes", "check_ending", "decode", "encode", "from_network", "read", "to_network", "write"]

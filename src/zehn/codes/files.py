@@ -65,7 +65,7 @@ def write(
         MissingExtraError: Parquet is asked for, and pyarrow is not installed.
 
     """
-    as_bytes = _of(path)[0]
+    as_bytes, _ = _KINDS[check_ending(path)]
     arrays = {"codes": codes, "ids": ids} | ({} if labels is None else {"labels": np.reshape(labels, -1)})
     return write_atomically(path, as_bytes(_from_arrays(arrays, fingerprint, paths)))
 
@@ -79,7 +79,7 @@ def read(path: str | Path) -> Codes:
         MissingExtraError: it is a Parquet file, and pyarrow is not installed.
 
     """
-    from_bytes = _of(path)[1]
+    _, from_bytes = _KINDS[check_ending(path)]
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -90,11 +90,17 @@ def read(path: str | Path) -> Codes:
         raise DataError(f"{path} is damaged or holds no codes ({error}); make it again with zehn encode") from error
 
 
-def _of(path: str | Path) -> tuple[Callable[[Codes], bytes], Callable[[bytes], Codes]]:
-    suffix = Path(path).suffix.lower()
-    if suffix not in _KINDS:
-        raise UnknownNameError("ending of a file of codes", suffix, _KINDS)
-    return _KINDS[suffix]
+def check_ending(path: str | Path) -> str:
+    """Return the ending of a file of codes, in lower case, so that a wrong one is told before the long work.
+
+    Raises:
+        UnknownNameError: an ending other than .npz, .h5 and .parquet.
+
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in _KINDS:
+        raise UnknownNameError("ending of a file of codes", ending, _KINDS)
+    return ending
 
 
 def _arrays(content: Codes) -> dict[str, NDArray[Any]]:

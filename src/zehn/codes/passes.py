@@ -59,7 +59,8 @@ def encode(
 
     """
     batch = images if isinstance(images, np.ndarray) else check_images(images)
-    check_images(batch[:1] if batch.ndim == 4 else batch)
+    is_long_to_check = batch.ndim == 4 and batch.shape[-1] == 3 and batch.dtype.kind == "f"
+    check_images(batch[:1] if is_long_to_check else batch)
     size = model.image_size
     if batch.shape[1:3] != (size, size):
         raise InputError(
