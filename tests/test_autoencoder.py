@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -227,6 +228,7 @@ class TestScikitLearn:
         from sklearn.utils.validation import check_is_fitted
 
         copied = clone(fitted)
+        assert copy.deepcopy(fitted).model.fingerprint == fitted.model.fingerprint
         assert copied.get_params() == fitted.get_params()
         check_is_fitted(fitted)
         with pytest.raises(NotFittedError, match="is not fitted yet"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import subprocess
 import sys
 import warnings
@@ -75,6 +76,36 @@ class TestFromNetwork:
         np.testing.assert_allclose(codes.decode(model, expected), decoded, atol=1e-5)
         n_bytes = sum(weights.nbytes for weights in model.weights.values())
         assert sum(map(len, model.graphs.values())) < 40_000 + n_bytes / 100, "the graphs repeat the weights"
+
+    @pytest.mark.parametrize("architecture", plugins.names("models"))
+    def test_tensors_that_are_equal_when_they_are_exported(self, architecture: str) -> None:
+        """The exporter merges them; other weights may be put in their places later, as rounding does."""
+        network = models.build(architecture)
+        with torch.no_grad():
+            for value in network.parameters():
+                value.zero_()
+        model = codes.from_network(network, random_images(3))
+        other = models.build(architecture, seed=7)
+        weights = {name: value.numpy() for name, value in other.state_dict().items()}
+        images = random_images(4)
+        vectors = codes.encode(dataclasses.replace(model, weights=weights), images)
+        np.testing.assert_allclose(vectors, through_torch(other, images), rtol=1e-4, atol=1e-5)
+
+    def test_a_weight_that_nothing_reads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        build = models.build
+
+        def with_spare(*arguments: Any, **settings: Any) -> models.Network:
+            network = build(*arguments, **settings)
+            network.encoder.spare = torch.nn.Linear(2, 2)
+            network.encoder.tied = network.encoder.head
+            return network
+
+        monkeypatch.setattr(models, "build", with_spare)
+        images = random_images(3)
+        network = with_spare("conv")
+        model = codes.from_network(network, images)
+        assert "encoder.spare.weight" in model.weights
+        np.testing.assert_allclose(codes.encode(model, images), through_torch(network, images), rtol=1e-4, atol=1e-5)
 
     def test_what_the_model_holds(self, network: models.Network, model: store.Model) -> None:
         assert set(model.weights) == set(network.state_dict())
@@ -242,6 +273,15 @@ class TestEncode:
             codes.encode(model, random_images(1), device="cuda")
         with pytest.raises(InputError, match="batch_size must be at least 1, came 0"):
             codes.encode(model, random_images(1), batch_size=0)
+
+    def test_graphs_that_do_not_fit(self, model: store.Model) -> None:
+        weights = {name: np.zeros(3, np.float32) for name in model.weights}
+        for changes in ({"graphs": {"encoder": b"nonsense"}}, {"weights": weights}):
+            wrong = dataclasses.replace(model, **changes)
+            with pytest.raises(
+                ModelFileError, match=r"cannot use the encoder graph of this model .*; upgrade onnxruntime"
+            ):
+                codes.encode(wrong, random_images(1))
 
     def test_threads_as_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMP_NUM_THREADS", "3")

@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -280,6 +281,9 @@ class TestModelFile:
             store.load_model("cifar10")
         assert caught.value.kind == "model"
 
+    def test_says_in_a_line_what_it_is(self) -> None:
+        assert len(repr(make_model())) < 300
+
     def test_is_frozen(self) -> None:
         with pytest.raises(dataclasses.FrozenInstanceError, match="architecture"):
             make_model().architecture = "conv"  # type: ignore[misc]
@@ -464,6 +468,23 @@ class TestRun:
         subprocess.run([sys.executable, "-c", program], check=True)
         with store.Run.open(run.path, for_writing=True):
             pass
+
+    def test_a_writer_killed_half_way_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        """SIGKILL in the middle of a write: the old file stays, and the next writer clears the rest away."""
+        program = f"""
+import os, signal
+from zehn.store import Run
+run = Run.create({str(tmp_path / "run")!r})
+run.write_json("check/check.json", "old")
+os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+run.write_json("check/check.json", "new")
+"""
+        killed = subprocess.run([sys.executable, "-c", program], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert len(list((tmp_path / "run" / "check").iterdir())) == 2
+        with store.Run.create(tmp_path / "run") as run:
+            assert run.read_json("check/check.json") == "old"
+            assert [path.name for path in (run.path / "check").iterdir()] == ["check.json"]
 
     def test_a_forgotten_run_lets_go(self, tmp_path: Path) -> None:
         store.Run.create(tmp_path / "run").begin("data")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zehn import plugins
-from zehn.codes.passes import Progress, decode, encode
+from zehn.codes.passes import Progress, decode, encode, tensor_location
 from zehn.errors import InputError, ModelFileError, TrainingError
 from zehn.store import Model, with_dtype
 
@@ -167,19 +167,29 @@ def _graph(half: Any, example: Any) -> bytes:
             training=torch.onnx.TrainingMode.PRESERVE,
             do_constant_folding=False,
         )
-    graph = onnx.load_from_string(buffer.getvalue())
-    for tensor in graph.graph.initializer:
-        known = half.state_dict().get(tensor.name)
-        if known is not None and np.array_equal(onnx.numpy_helper.to_array(tensor), known.numpy()):
-            _hollow_out(tensor, onnx)
-    return graph.SerializeToString(deterministic=True)
+    exported = onnx.load_from_string(buffer.getvalue())
+    _share_tensors(exported.graph, half, onnx)
+    return exported.SerializeToString(deterministic=True)
 
 
-def _hollow_out(tensor: Any, onnx: Any) -> None:
-    tensor.ClearField("raw_data")
-    tensor.ClearField("float_data")
-    tensor.data_location = onnx.TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="weights")
+def _share_tensors(graph: Any, half: Any, onnx: Any) -> None:
+    """Make every weight of the half that the graph reads an external tensor of the graph.
+
+    The exporter merges tensors that happen to be equal by ``Identity`` nodes; that is undone here, so that other
+    weights may take their places. Weights that nothing reads stay out: ONNX Runtime takes no tensor for nothing.
+    """
+    weights = {name: value for name, value in half.state_dict().items() if value.is_floating_point()}
+    nodes = [node for node in graph.node if not (node.op_type == "Identity" and node.output[0] in weights)]
+    constants = [tensor for tensor in graph.initializer if tensor.name not in weights]
+    read = {name for node in nodes for name in node.input}
+    graph.ClearField("node")
+    graph.ClearField("initializer")
+    graph.node.extend(nodes)
+    graph.initializer.extend(constants)
+    for name in sorted(read & set(weights)):
+        tensor = graph.initializer.add(name=name, data_type=onnx.TensorProto.FLOAT, dims=weights[name].shape)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=tensor_location(name))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from jaxtyping import Float32, Shaped, UInt8
 from numpy.typing import NDArray
 
 from zehn import plugins
-from zehn.errors import ConfigError, InputError, UnknownNameError
+from zehn.errors import ConfigError, InputError, ModelFileError, UnknownNameError
 from zehn.images import as_float, check_images
 from zehn.store import Model
 
@@ -56,6 +56,7 @@ def encode(
     Raises:
         InputError: images of another shape, type, range or size.
         ConfigError: a device that is unknown or not there.
+        ModelFileError: the model's graph and weights do not go together.
 
     """
     batch = images if isinstance(images, np.ndarray) else check_images(images)
@@ -83,6 +84,7 @@ def decode(
     Raises:
         InputError: codes of another shape, or that are no finite numbers.
         ConfigError: a device that is unknown or not there.
+        ModelFileError: the model's graph and weights do not go together.
 
     """
     batch = _check_codes(model, codes)
@@ -152,17 +154,29 @@ def _onnx_pass(model: Model, half: str) -> Pass:
     options.add_external_initializers(
         list(weights), [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
     )
-    session = onnxruntime.InferenceSession(model.graphs[half], options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(model.graphs[half], options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no other parent
+        raise ModelFileError(
+            f"ONNX Runtime {onnxruntime.__version__} cannot use the {half} graph of this model ({error}); upgrade "
+            "onnxruntime, or save the model again with the Zehn that trained it"
+        ) from error
     name = session.get_inputs()[0].name
     return lambda batch: session.run(None, {name: batch})[0]
 
 
 def _float32_weights(model: Model, half: str) -> dict[str, NDArray[Any]]:
+    """Return the weights that a half's graph reads, by their names there; they are those whose place is marked."""
     return {
-        name.removeprefix(f"{half}."): value.astype(np.float32)
-        for name, value in model.weights.items()
-        if name.startswith(f"{half}.") and value.dtype.kind == "f"
+        name: value.astype(np.float32)
+        for name, value in ((name.removeprefix(f"{half}."), value) for name, value in model.weights.items())
+        if tensor_location(name).encode() in model.graphs[half]
     }
+
+
+def tensor_location(name: str) -> str:
+    """Return what a graph says of the place of an external tensor; it marks the tensor as one of the weights."""
+    return f"<weights/{name}>"
 
 
 def _n_threads() -> int:

@@ -19,6 +19,7 @@ import numpy as np
 
 from zehn.errors import RunError
 
+_UNFINISHED = ".part"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
@@ -37,7 +38,7 @@ def write_atomically(path: str | Path, data: bytes | str) -> Path:
     content = data.encode() if isinstance(data, str) else data
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+        beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{_UNFINISHED}")
         try:
             with beside.open("wb") as file:
                 file.write(content)
@@ -47,6 +48,12 @@ def write_atomically(path: str | Path, data: bytes | str) -> Path:
         finally:
             beside.unlink(missing_ok=True)
     return path
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers left below a folder that no one else is writing to."""
+    for path in folder.rglob(f".*{_UNFINISHED}"):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

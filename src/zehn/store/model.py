@@ -51,18 +51,18 @@ class Model:
     """Side of the square images that the model sees, in pixels."""
     options: Mapping[str, Any]
     """The architecture's options, resolved."""
-    weights: Mapping[str, NDArray[Any]]
+    weights: Mapping[str, NDArray[Any]] = field(repr=False)
     """Every tensor of the network by its layer's name, such as ``encoder.stem.weight``."""
-    code_mean: Float64[np.ndarray, " d"]
+    code_mean: Float64[np.ndarray, " d"] = field(repr=False)
     """Mean of the training images' codes."""
-    code_covariance: Float64[np.ndarray, "d d"]
+    code_covariance: Float64[np.ndarray, "d d"] = field(repr=False)
     """Covariance of the training images' codes (divided by n − 1)."""
-    graphs: Mapping[str, bytes]
+    graphs: Mapping[str, bytes] = field(repr=False)
     """ONNX graphs of ``encoder`` and ``decoder``; their tensors are those of ``weights``."""
-    config_toml: str = ""
-    card: Mapping[str, Any] = field(default_factory=dict)
+    config_toml: str = field(default="", repr=False)
+    card: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What one should know of the model: name, data set, seed, seconds, figures."""
-    versions: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict, repr=False)
     created: str = ""
     """When it was made, ISO 8601."""
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from zehn.errors import RunError
-from zehn.store.files import to_json, write_atomically, writing
+from zehn.store.files import remove_unfinished, to_json, write_atomically, writing
 
 STAGES_NAME = "stages.json"
 LOCK_NAME = ".lock"
@@ -46,6 +46,7 @@ class Run:
         if strangers and not run.has(STAGES_NAME):
             raise RunError(f"{path} is no run folder but holds {min(strangers)!r}; name a new or an empty folder")
         run._lock()
+        remove_unfinished(run.path)
         if not run.has(STAGES_NAME):
             run._write_stages({})
         run.stages()
