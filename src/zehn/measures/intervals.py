@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -19,6 +19,7 @@ _CHUNK = 256
 _ROUNDING = 1e-6
 
 Values = Float[np.ndarray, " _"]
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Resamples:
         """
         return self.intervals({"values": values})["values"]
 
-    def intervals(self, values: Mapping[str, Values]) -> dict[str, Interval]:
+    def intervals(self, values: Mapping[Key, Values]) -> dict[Key, Interval]:
         """Return the mean and the interval of each of several measures.
 
         Raises:
@@ -96,7 +97,7 @@ class Resamples:
         """
         return self.compare({"": values_a}, {"": values_b})[""]
 
-    def compare(self, values_a: Mapping[str, Values], values_b: Mapping[str, Values]) -> dict[str, dict[str, Any]]:
+    def compare(self, values_a: Mapping[Key, Values], values_b: Mapping[Key, Values]) -> dict[Key, dict[str, Any]]:
         """Do :meth:`paired` for several measures or pairs at once, under the same keys.
 
         Raises:
@@ -111,7 +112,7 @@ class Resamples:
             name: {"difference": intervals[name].as_dict(), "p_value": p_value} for name, p_value in p_values.items()
         }
 
-    def _flip(self, differences: Mapping[str, Values]) -> dict[str, float]:
+    def _flip(self, differences: Mapping[Key, Values]) -> dict[Key, float]:
         columns = np.stack(list(differences.values()), axis=1).astype(np.float32)
         observed = np.abs(columns.sum(axis=0, dtype=np.float64))
         # a flip that equals the observed sum but for rounding counts as equal
@@ -124,7 +125,7 @@ class Resamples:
             n_extreme += (np.abs(signs @ columns) >= observed).sum(axis=0)
         return dict(zip(differences, (n_extreme / (_N_FLIPS + 1)).tolist(), strict=True))
 
-    def _checked(self, name: str, values: Values) -> Float64[np.ndarray, " q"]:
+    def _checked(self, name: Hashable, values: Values) -> Float64[np.ndarray, " q"]:
         if values.shape != (self.n_queries,) or not np.isfinite(values).all():
             raise InputError(
                 f"{name or 'measure'}: expected {self.n_queries} finite values, one per query, came an array of shape "

@@ -1,0 +1,42 @@
+"""Score a model by protocol.md: both protocols, the reconstruction, the baselines, the comparison of distances.
+
+Everything returned here is plain JSON (``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, ``None``; never NaN
+or infinity). The schemas, which figures and report read::
+
+    Interval   = {"mean": float, "low": float, "high": float}          95 % bootstrap interval over queries (or images)
+
+    Scores     = {"P@1": Interval | None, "P@5": …, "P@10": …, "P@50": …, "P@100": …, "mAP@1000": …, "MAP@R": …,
+                  "hit@10": …, "20-NN accuracy": …,                    each None where there are no labels
+                  "ms_per_query": float | None}                        None for random order and where it is not timed
+
+    evaluation = evaluate(model, dataset) =
+        {"model":   {"name": str, "fingerprint": str, "architecture": str, "n_components": int, "n_parameters": int},
+         "dataset": {"name": str, "n_train": int, "n_test": int, "n_classes": int | None},
+         "distance": str,
+         "protocols": {"main": Scores, "literature": Scores},
+         "reconstruction": {"mse": Interval, "psnr": Interval, "ssim": Interval, "channel_accuracy": Interval},
+         "baselines": {"random order": Scores, "raw pixels": Scores, "PCA-10": Scores + {"mse": Interval},
+                       "colour histogram": Scores, "untrained encoder": Scores} | None,
+                       main protocol; None without labels or where not asked for; "PCA-10" is named after the number of
+                       components that the model has; no untrained encoder where PyTorch is not installed
+         "label_free": None,                                            to come: recall@1 of distorted originals
+         "seconds": float}
+
+    comparison = compare_distances(codes, labels, query_ids, database_ids, …) =
+        {"scores":  {distance: Scores},                                 in the order asked for
+         "paired":  [{"a": distance, "b": distance, "measure": "P@10" | "mAP@1000" | "MAP@R",
+                      "difference": Interval (a − b), "p_value": float}],   every pair; [] without labels
+         "overlap": {a: {b: float}},                                    share of a's ten nearest that b finds too, 0 … 1
+         "recommendation": str}                                         recommend(comparison)
+
+    hits(…)    = [[{"id": int, "rank": int (from 1), "distance": float, "label": int | None, "match": bool | None}]]
+                                                                        one list per query, nearest first
+"""
+
+from zehn.evaluate.advice import recommend
+from zehn.evaluate.comparison import compare_distances
+from zehn.evaluate.evaluation import evaluate
+from zehn.evaluate.ranking import MEASURES
+from zehn.evaluate.scores import hits, score
+
+__all__ = ["MEASURES", "compare_distances", "evaluate", "hits", "recommend", "score"]

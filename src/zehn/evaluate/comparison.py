@@ -1,0 +1,89 @@
+"""The comparison of distances on the same queries: scores, paired differences, the overlap of top tens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from zehn import measures
+from zehn.config import QueryConfig
+from zehn.errors import ConfigError
+from zehn.evaluate.advice import recommend
+from zehn.evaluate.ranking import CodeSource, Progress, Ranked, rank
+from zehn.evaluate.scores import get_distance, make_trial, summarize, time_queries
+from zehn.measures import Resamples
+from zehn.store import Model
+
+PAIRED_MEASURES = ("P@10", "mAP@1000", "MAP@R")
+"""What two distances are compared by."""
+
+
+def compare_distances(  # noqa: PLR0913 - most have defaults
+    codes: Float[np.ndarray, "n d"],
+    labels: Int[np.ndarray, " n"] | None,
+    query_ids: Int[np.ndarray, " q"],
+    database_ids: Int[np.ndarray, " m"] | None = None,
+    *,
+    n_train: int,
+    names: Sequence[str] = QueryConfig.distances,
+    model: Model | None = None,
+    n_resamples: int = QueryConfig.n_resamples,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score several distances on the same queries and compare each two; the schema is in :mod:`zehn.evaluate`.
+
+    Args:
+        codes: Codes (n, d) of all images, by id.
+        labels: Their classes, or nothing: then only times and overlaps are measured.
+        query_ids: Who is asked about.
+        database_ids: Who is searched, ascending; all images (the main protocol) unless given.
+        n_train: Images with ids below it are training images, whose classes vote in the 20-NN accuracy.
+        names: The distances.
+        model: Keeps the covariance that mahalanobis needs.
+        n_resamples: Bootstrap resamples behind every interval.
+        seed: Of the resamples.
+        progress: Told how many rankings are done and how many there are.
+
+    Raises:
+        InputError: codes that are no numbers, nobody to ask about or to search.
+        UnknownNameError: no such distance.
+        ConfigError: no distances, or mahalanobis without a model.
+
+    """
+    if not names:
+        raise ConfigError("expected at least one distance to compare, came none; name one, such as euclidean")
+    chosen = {name: get_distance(name, model) for name in names}
+    trial = make_trial(codes, labels, query_ids, database_ids, n_train)
+    resamples = Resamples(len(query_ids), n_resamples, seed)
+    ranked, scores = {}, {}
+    for place, (name, distance) in enumerate(chosen.items()):
+        ranked[name] = rank(trial, CodeSource(codes, distance), _within(progress, place, len(chosen)))
+        scores[name] = summarize(ranked[name].values["main"], resamples, time_queries(trial, codes, distance))
+    comparison = {"scores": scores, "paired": _pair(ranked, resamples), "overlap": _overlap(ranked)}
+    return {**comparison, "recommendation": recommend(comparison)}
+
+
+def _within(progress: Progress | None, place: int, n_places: int) -> Progress | None:
+    """Return what tells of the progress of one part of several equal ones."""
+    if progress is None:
+        return None
+    return lambda n_done, n_all: progress(place * n_all + n_done, n_places * n_all)
+
+
+def _pair(ranked: Mapping[str, Ranked], resamples: Resamples) -> list[dict[str, Any]]:
+    values = {name: found.values["main"] for name, found in ranked.items()}
+    first, second = {}, {}
+    for measure in PAIRED_MEASURES:
+        for a, b in combinations([name for name in values if measure in values[name]], 2):
+            first[measure, a, b], second[measure, a, b] = values[a][measure], values[b][measure]
+    compared = resamples.compare(first, second) if first else {}
+    return [{"a": a, "b": b, "measure": measure, **result} for (measure, a, b), result in compared.items()]
+
+
+def _overlap(ranked: Mapping[str, Ranked]) -> dict[str, dict[str, float]]:
+    return {a: {b: float(np.mean(measures.overlap(ranked[a].hits, ranked[b].hits))) for b in ranked} for a in ranked}

@@ -1,0 +1,162 @@
+"""A model scored on a data set by protocol.md."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from zehn import codes as coding
+from zehn import measures
+from zehn.config import QueryConfig
+from zehn.datasets import Dataset
+from zehn.errors import InputError
+from zehn.evaluate.baselines import Bench, score_baselines
+from zehn.evaluate.ranking import CodeSource, Progress, rank
+from zehn.evaluate.scores import get_distance, make_trial, summarize, time_queries
+from zehn.measures import Resamples
+from zehn.store import Model
+
+_IMAGES_PER_BLOCK = 2_048
+_NOT_LEARNT = ("running_mean", "running_var", "num_batches_tracked")
+_SHARES = {"encoding": 0.4, "ranking": 0.1, "decoding": 0.1, "baselines": 0.4}
+_TICKS = 1_000
+
+
+def evaluate(  # noqa: PLR0913 - all but the first two have defaults
+    model: Model,
+    dataset: Dataset,
+    *,
+    distance: str = "euclidean",
+    codes: Float[np.ndarray, "n d"] | None = None,
+    baselines: bool = True,
+    n_resamples: int = QueryConfig.n_resamples,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score a model on a data set by both protocols; the schema is in :mod:`zehn.evaluate`.
+
+    All test images are asked about. Without labels only what needs none is measured: reconstruction and time.
+
+    Args:
+        model: What encodes and decodes.
+        dataset: Its images are of the model's size; labels score, nothing else.
+        distance: By what codes are compared.
+        codes: The model's codes of all images, by id, where they are there already.
+        baselines: Whether to score the baselines too, which need labels.
+        n_resamples: Bootstrap resamples behind every interval.
+        seed: Of the resamples and of what is random in the baselines.
+        device: What encodes and decodes: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        progress: Told how much is done and how much there is.
+
+    Raises:
+        InputError: images of another size than the model's, or codes of other images.
+        UnknownNameError: no such distance.
+
+    """
+    start = time.perf_counter()
+    told = _Told(progress)
+    get_distance(distance, model)
+    values = _encode(model, dataset, device, told.of("encoding")) if codes is None else _check(codes, dataset)
+    query_ids = np.arange(dataset.n_train, dataset.n_train + dataset.n_test)
+    trial = make_trial(values, dataset.labels, query_ids, None, dataset.n_train)
+    bench = Bench(dataset, trial, Resamples(len(query_ids), n_resamples, seed), seed)
+    scored = baselines and dataset.labels is not None
+    return {
+        "model": _describe_model(model),
+        "dataset": _describe_dataset(dataset),
+        "distance": distance,
+        "protocols": _score_protocols(model, values, bench, distance, told.of("ranking")),
+        "reconstruction": _score_reconstructions(model, values, bench, device, told.of("decoding")),
+        "baselines": score_baselines(model, bench, distance=distance, device=device, progress=told.of("baselines"))
+        if scored
+        else None,
+        "label_free": None,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+class _Told:
+    """Turns the progress of each step into that of the whole."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+
+    def of(self, step: str) -> Progress | None:
+        progress = self._progress
+        if progress is None:
+            return None
+        steps = list(_SHARES)
+        before = sum(_SHARES[name] for name in steps[: steps.index(step)])
+        return lambda n_done, n_all: progress(round(_TICKS * (before + _SHARES[step] * n_done / n_all)), _TICKS)
+
+
+def _encode(model: Model, dataset: Dataset, device: str, progress: Progress | None) -> Float32[np.ndarray, "n d"]:
+    n_all, parts, n_before = dataset.n_train + dataset.n_test, [], 0
+    for images in (dataset.x_train, dataset.x_test):
+        told = None if progress is None else lambda n, _, before=n_before: progress(before + n, n_all)
+        parts.append(coding.encode(model, images, device=device, progress=told))
+        n_before += len(images)
+    return np.concatenate(parts)
+
+
+def _check(codes: Float[np.ndarray, "n d"], dataset: Dataset) -> Float[np.ndarray, "n d"]:
+    if len(codes) != dataset.n_train + dataset.n_test:
+        raise InputError(
+            f"expected the codes of all {dataset.n_train + dataset.n_test} images of {dataset.name}, training images "
+            f"first, came {len(codes)}; encode them all"
+        )
+    return codes
+
+
+def _score_protocols(
+    model: Model, values: Float[np.ndarray, "n d"], bench: Bench, distance: str, progress: Progress | None
+) -> dict[str, dict[str, Any]]:
+    measured, trial = get_distance(distance, model), bench.trial
+    ranked = rank(trial, CodeSource(values, measured), progress)
+    searched = {"main": trial, "literature": replace(trial, database_ids=np.arange(trial.n_train))}
+    return {
+        name: summarize(scores, bench.resamples, time_queries(searched[name], values, measured))
+        for name, scores in ranked.values.items()
+    }
+
+
+def _score_reconstructions(
+    model: Model, values: Float[np.ndarray, "n d"], bench: Bench, device: str, progress: Progress | None
+) -> dict[str, dict[str, float]]:
+    """Decode the test images' codes and compare, some at a time."""
+    images, test_codes = bench.dataset.x_test, values[bench.dataset.n_train :]
+    parts = []
+    for first in range(0, len(images), _IMAGES_PER_BLOCK):
+        part = slice(first, first + _IMAGES_PER_BLOCK)
+        decoded = coding.decode(model, test_codes[part], device=device)
+        parts.append(measures.score_reconstructions(images[part], decoded))
+        if progress is not None:
+            progress(first + len(decoded), len(images))
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: interval.as_dict() for name, interval in bench.resamples.intervals(whole).items()}
+
+
+def _describe_model(model: Model) -> dict[str, Any]:
+    learnt = [values for name, values in model.weights.items() if not name.endswith(_NOT_LEARNT)]
+    return {
+        "name": str(model.card.get("name", model.architecture)),
+        "fingerprint": model.fingerprint,
+        "architecture": model.architecture,
+        "n_components": model.n_components,
+        "n_parameters": sum(int(values.size) for values in learnt),
+    }
+
+
+def _describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    labels = dataset.labels
+    return {
+        "name": dataset.name,
+        "n_train": dataset.n_train,
+        "n_test": dataset.n_test,
+        "n_classes": None if labels is None else len(np.unique(labels)),
+    }
