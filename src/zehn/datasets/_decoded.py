@@ -1,0 +1,226 @@
+"""Many image files, decoded once into one array on disk: uint8 squares that are mapped into memory, not read into it.
+
+Each folder has one entry, ``ENTRY/KEY/images.npy`` with ``index.json`` beside it. KEY covers every setting and every
+file's path, size and time of change, so that no entry is ever stale; one with a new key replaces the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from zehn import images
+from zehn.datasets import _places
+from zehn.datasets._dataset import Progress, Skipped
+from zehn.errors import DataError, ImageError
+
+_FORMAT = 1
+"""Raised whenever what is stored, or how images are decoded, changes."""
+_FILES_PER_BATCH = 256
+_IMAGES_PER_COPY = 4096
+_KEY_DIGITS = 32
+_ARRAY_NAME, _INDEX_NAME = "images.npy", "index.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides on the content of an entry, besides the files."""
+
+    image_size: int
+    fit: str
+    max_pixels: int
+    test_share: float
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The readable images of a folder, the training part first."""
+
+    images: UInt8[np.ndarray, "n size size 3"]
+    n_train: int
+    paths: tuple[str, ...]
+    """By image, relative to the folder."""
+    skipped: tuple[Skipped, ...]
+
+
+def decode(
+    root: Path, paths: Sequence[str], settings: Settings, *, n_threads: int, progress: Progress | None
+) -> Decoded:
+    """Return the images at ``paths`` (relative to ``root``), from the cache or after decoding them into it.
+
+    Raises:
+        DataError: none of the files, or only one, is readable; or the cache cannot be written.
+
+    """
+    home = _places.cache_path() / "folders" / _digest(str(root), repr(settings))
+    entry = home / _key(root, paths, settings)
+    decoded = _read_entry(entry)
+    if decoded is None:
+        _build_entry(entry, root, paths, settings, n_threads, progress)
+        decoded = _read_entry(entry)
+    if decoded is None:
+        raise DataError(f"the decoded images in {entry} cannot be read back; delete that folder and try again")
+    return decoded
+
+
+def split(
+    digests: Sequence[int], test_share: float
+) -> tuple[Int64[np.ndarray, " n_train"], Int64[np.ndarray, " n_test"]]:
+    """Divide images by the 64-bit hashes of their files' content, as sorted positions of training and test images.
+
+    An image falls on the same side in whatever company, and so do its copies. Only where a side would stay empty does
+    the image with the least (or the greatest) hash go there.
+    """
+    order = np.argsort(np.array(digests, np.uint64), kind="stable")
+    n_test = sum(digest < test_share * 2**64 for digest in digests)
+    n_test = min(max(n_test, int(test_share > 0)), len(digests) - 1)
+    return np.sort(order[n_test:]), np.sort(order[:n_test])
+
+
+def _key(root: Path, paths: Sequence[str], settings: Settings) -> str:
+    digest = hashlib.sha256(repr((_FORMAT, settings)).encode())
+    for path in paths:
+        try:
+            status = (root / path).stat()
+            facts = (status.st_size, status.st_mtime_ns)
+        except OSError:
+            facts = (-1, -1)
+        digest.update(os.fsencode(path) + repr(facts).encode() + b"\0")
+    return digest.hexdigest()[:_KEY_DIGITS]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:_KEY_DIGITS]
+
+
+def _read_entry(entry: Path) -> Decoded | None:
+    """Map an entry into memory, copy-on-write; None where there is none or it is damaged."""
+    try:
+        index = json.loads((entry / _INDEX_NAME).read_text(encoding="ascii"))
+        mapped = np.load(entry / _ARRAY_NAME, mmap_mode="c", allow_pickle=False)
+        if len(mapped) != len(index["paths"]):
+            return None
+        skipped = tuple(Skipped(**one) for one in index["skipped"])
+        return Decoded(mapped, index["n_train"], tuple(index["paths"]), skipped)
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+
+
+def _build_entry(
+    entry: Path, root: Path, paths: Sequence[str], settings: Settings, n_threads: int, progress: Progress | None
+) -> None:
+    try:
+        with _places.staging(entry.parent) as staging_path:
+            _check_room(entry.parent, len(paths), settings.image_size)
+            _fill(staging_path, root, paths, settings, n_threads, progress)
+            _put_in_place(staging_path, entry)
+    except OSError as error:
+        raise _cache_error(entry.parent, error.strerror or str(error)) from error
+
+
+def _fill(
+    staging_path: Path, root: Path, paths: Sequence[str], settings: Settings, n_threads: int, progress: Progress | None
+) -> None:
+    raw_path = staging_path / "images.raw"
+    readable: list[str] = []
+    digests: list[int] = []
+    skipped: list[Skipped] = []
+    with raw_path.open("wb") as raw_file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of slightly broken files; what is unreadable is an error
+        for path, outcome in _outcomes(root, paths, settings, n_threads, progress):
+            if isinstance(outcome, str):
+                skipped.append(Skipped(os.fsencode(path).decode("utf-8", "replace"), outcome))
+                continue
+            digest, image = outcome
+            raw_file.write(image.tobytes())
+            readable.append(path)
+            digests.append(digest)
+    _check_enough(root, len(readable), skipped)
+    train, test = split(digests, settings.test_share)
+    order = np.concatenate([train, test])
+    with (staging_path / _ARRAY_NAME).open("wb") as file:
+        _write_sorted(file, raw_path, order, settings.image_size)
+    raw_path.unlink()
+    index = {
+        "n_train": len(train), "paths": [readable[i] for i in order], "skipped": [asdict(one) for one in skipped],
+    }  # fmt: skip
+    (staging_path / _INDEX_NAME).write_text(json.dumps(index), encoding="ascii")
+
+
+def _outcomes(
+    root: Path, paths: Sequence[str], settings: Settings, n_threads: int, progress: Progress | None
+) -> Iterator[tuple[str, tuple[int, UInt8[np.ndarray, "size size 3"]] | str]]:
+    """Yield each path with its content's hash and its image, or with the reason why there is none, in order."""
+    from PIL import Image
+
+    Image.init()  # the list of formats must not be filled by several threads at once
+    with ThreadPoolExecutor(n_threads) as pool:
+        for start in range(0, len(paths), _FILES_PER_BATCH):
+            batch = paths[start : start + _FILES_PER_BATCH]
+            yield from zip(batch, pool.map(lambda path: _decode_one(root / path, settings), batch), strict=True)
+            if progress:
+                done = start + len(batch)
+                progress({"what": "reading images", "done": done, "total": len(paths), "unit": "images"})
+
+
+def _decode_one(path: Path, settings: Settings) -> tuple[int, UInt8[np.ndarray, "size size 3"]] | str:
+    try:
+        data = images.read_bytes(path)
+        image = images.read_square(data, settings.image_size, settings.fit, max_pixels=settings.max_pixels)
+    except ImageError as error:
+        return str(error)
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big"), image
+
+
+def _write_sorted(file: BinaryIO, raw_path: Path, order: Int64[np.ndarray, " n"], size: int) -> None:
+    """Write the array by plain writes: on a full disk they fail, where a mapped file would kill the process."""
+    shape = (len(order), size, size, 3)
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    raw = np.memmap(raw_path, np.uint8, mode="r", shape=shape)
+    starts = range(0, len(order), _IMAGES_PER_COPY)
+    file.writelines(raw[order[start : start + _IMAGES_PER_COPY]].tobytes() for start in starts)
+
+
+def _put_in_place(staging_path: Path, entry: Path) -> None:
+    """Let the new entry take the place of all others of this folder."""
+    for old_path in entry.parent.iterdir():
+        if old_path != staging_path and not old_path.name.startswith("."):
+            shutil.rmtree(old_path, ignore_errors=True)
+    staging_path.replace(entry)
+
+
+def _check_room(home: Path, n_images: int, size: int) -> None:
+    n_needed, n_free = 2 * n_images * size * size * 3, shutil.disk_usage(home).free
+    if n_needed > n_free:
+        raise _cache_error(
+            home, f"decoding takes up to {n_needed / 1e6:,.0f} MB there, {n_free / 1e6:,.0f} MB are free"
+        )
+
+
+def _cache_error(home: Path, reason: str) -> DataError:
+    return DataError(
+        f"cannot keep the decoded images in {home}: {reason}; free some space there, or name another folder with "
+        f"${_places.CACHE_VARIABLE}"
+    )
+
+
+def _check_enough(root: Path, n_readable: int, skipped: Sequence[Skipped]) -> None:
+    if n_readable >= 2:
+        return
+    first = f"; {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+    raise DataError(
+        f"expected at least two readable images in {root}, came {n_readable} "
+        f"({len(skipped):,} cannot be read{first}); add images"
+    )

@@ -1,0 +1,131 @@
+"""A folder of a user's own images, as ``folder:PATH``: any size, several formats, found in all its subfolders.
+
+Where every image lies in a subfolder, the subfolders are the classes. The split into training and test images goes by
+each file's content, so that adding files moves no other. What cannot be read is listed and skipped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import numpy as np
+from jaxtyping import Int64
+
+from zehn import images
+from zehn.datasets import _decoded
+from zehn.datasets._dataset import Dataset, Progress, Skipped
+from zehn.errors import ConfigError, DataError, UnknownNameError
+
+_SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test"})
+"""Top folders that name a split, not a class; the classes are then the folders below."""
+_MOST_THREADS = 16
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which folder, and how its images are made square and divided."""
+
+    path: str = ""
+    """The folder; ``folder:PATH`` sets it."""
+    test_share: float = 1 / 6
+    """The share of test images, CIFAR-10's by default; hashing meets it on average."""
+    fit: str = "crop"
+    """How oblong images become squares: ``crop``, ``stretch`` or ``pad``."""
+    max_pixels: int = images.MAX_PIXELS
+    """Images with more pixels are skipped."""
+    n_threads: int = 0
+    """Threads that decode; 0 means one per core."""
+
+
+def load(options: Options, *, image_size: int, data_dir: Path | str | None, progress: Progress | None) -> Dataset:
+    """Load the images of a folder, decoded once into the cache and from then on mapped from there.
+
+    Raises:
+        ConfigError: no path, or an option out of its range.
+        DataError: no such folder, fewer than two readable images in it, or no room for the cache.
+
+    """
+    _check(options)
+    root = get(options, data_dir=data_dir, progress=progress)
+    paths, unreadable = _image_paths(root)
+    settings = _decoded.Settings(image_size, options.fit, options.max_pixels, options.test_share)
+    n_threads = options.n_threads or min(os.cpu_count() or 1, _MOST_THREADS)
+    decoded = _decoded.decode(root, paths, settings, n_threads=n_threads, progress=progress)
+    labels, class_names = _labels(decoded.paths)
+    n_train, skipped = decoded.n_train, (*unreadable, *decoded.skipped)
+    return Dataset(
+        name="folder",
+        x_train=decoded.images[:n_train],
+        y_train=None if labels is None else labels[:n_train],
+        x_test=decoded.images[n_train:],
+        y_test=None if labels is None else labels[n_train:],
+        class_names=class_names,
+        origin=f"the {len(decoded.paths):,} readable images in {root}",
+        skipped=skipped,
+        notes=(f"{len(skipped):,} files in {root} cannot be read and are skipped",) if skipped else (),
+        paths=tuple(str(root / path) for path in decoded.paths),
+    )
+
+
+def get(options: Options, *, data_dir: Path | str | None, progress: Progress | None) -> Path:
+    """Return the folder, resolved; there is nothing to fetch.
+
+    Raises:
+        ConfigError: no path was given.
+        DataError: there is no such folder.
+
+    """
+    del data_dir, progress
+    if not options.path:
+        raise ConfigError("expected a folder of images as folder:PATH, came no path")
+    root = Path(options.path).expanduser()
+    if not root.is_dir():
+        raise DataError(f"expected a folder of images, there is no folder {root}")
+    return root.resolve()
+
+
+def _check(options: Options) -> None:
+    if options.fit not in images.FITS:
+        raise UnknownNameError("fit", options.fit, images.FITS)
+    if not 0 < options.test_share < 1:
+        raise ConfigError(f"test_share must lie between 0 and 1, came {options.test_share:g}")
+    if options.max_pixels < 1 or options.n_threads < 0:
+        raise ConfigError(f"expected max_pixels ≥ 1 and n_threads ≥ 0, came {options.max_pixels}, {options.n_threads}")
+
+
+def _image_paths(root: Path) -> tuple[list[str], list[Skipped]]:
+    """Return the files that promise images by their names, sorted, and the subfolders that cannot be entered."""
+    unreadable: list[Skipped] = []
+    paths, n_others = [], 0
+
+    def note(error: OSError) -> None:
+        unreadable.append(Skipped(str(error.filename), f"the folder cannot be read: {error.strerror}"))
+
+    for folder, folder_names, names in os.walk(root, onerror=note):
+        folder_names[:] = [name for name in folder_names if not name.startswith(".")]
+        promising = [n for n in names if not n.startswith(".") and PurePath(n).suffix.lower() in images.SUFFIXES]
+        n_others += len(names) - len(promising)
+        paths += [os.path.relpath(os.path.join(folder, name), root) for name in promising]  # noqa: PTH118 – a million
+    if not paths:
+        suffixes = ", ".join(sorted(images.SUFFIXES))
+        raise DataError(f"no images in {root}: expected files named {suffixes}, came {n_others:,} other files")
+    return sorted(paths), unreadable
+
+
+def _labels(paths: Sequence[str]) -> tuple[Int64[np.ndarray, "n 1"] | None, tuple[str, ...]]:
+    names = [_class_name(path) for path in paths]
+    class_names = tuple(sorted({name for name in names if name is not None}))
+    if None in names or len(class_names) < 2:
+        return None, ()
+    numbers = {name: number for number, name in enumerate(class_names)}
+    return np.array([[numbers[str(name)]] for name in names], np.int64), class_names
+
+
+def _class_name(path: str) -> str | None:
+    folders = PurePath(path).parts[:-1]
+    if len(folders) > 1 and folders[0].lower() in _SPLIT_NAMES:
+        return folders[1]
+    return folders[0] if folders else None
