@@ -66,9 +66,14 @@ def handler(script: Script) -> type[http.server.BaseHTTPRequestHandler]:
     return Handler
 
 
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing: clients hang up on purpose here."""
+
+
 @contextmanager
 def serving(script: Script) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(script))
+    server = Server(("127.0.0.1", 0), handler(script))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

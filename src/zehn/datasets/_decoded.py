@@ -92,7 +92,7 @@ def _key(root: Path, paths: Sequence[str], settings: Settings) -> str:
     digest = hashlib.sha256(repr((_FORMAT, settings)).encode())
     for path in paths:
         try:
-            status = (root / path).stat()
+            status = os.stat(f"{root}{os.sep}{path}")  # noqa: PTH116 – a million times
             facts = (status.st_size, status.st_mtime_ns)
         except OSError:
             facts = (-1, -1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
@@ -66,7 +66,7 @@ def load(options: Options, *, image_size: int, data_dir: Path | str | None, prog
         origin=f"the {len(decoded.paths):,} readable images in {root}",
         skipped=skipped,
         notes=(f"{len(skipped):,} files in {root} cannot be read and are skipped",) if skipped else (),
-        paths=tuple(str(root / path) for path in decoded.paths),
+        paths=tuple(f"{root}{os.sep}{path}" for path in decoded.paths),
     )
 
 
@@ -106,13 +106,18 @@ def _image_paths(root: Path) -> tuple[list[str], list[Skipped]]:
 
     for folder, folder_names, names in os.walk(root, onerror=note):
         folder_names[:] = [name for name in folder_names if not name.startswith(".")]
-        promising = [n for n in names if not n.startswith(".") and PurePath(n).suffix.lower() in images.SUFFIXES]
+        promising = [name for name in names if _promises_image(name)]
         n_others += len(names) - len(promising)
-        paths += [os.path.relpath(os.path.join(folder, name), root) for name in promising]  # noqa: PTH118 – a million
+        prefix = "" if folder == str(root) else f"{Path(folder).relative_to(root)}{os.sep}"
+        paths += [prefix + name for name in promising]
     if not paths:
         suffixes = ", ".join(sorted(images.SUFFIXES))
         raise DataError(f"no images in {root}: expected files named {suffixes}, came {n_others:,} other files")
     return sorted(paths), unreadable
+
+
+def _promises_image(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in images.SUFFIXES  # noqa: PTH122 – quick
 
 
 def _labels(paths: Sequence[str]) -> tuple[Int64[np.ndarray, "n 1"] | None, tuple[str, ...]]:
@@ -125,7 +130,7 @@ def _labels(paths: Sequence[str]) -> tuple[Int64[np.ndarray, "n 1"] | None, tupl
 
 
 def _class_name(path: str) -> str | None:
-    folders = PurePath(path).parts[:-1]
+    folders = path.split(os.sep)[:-1]  # noqa: PTH206 – quick
     if len(folders) > 1 and folders[0].lower() in _SPLIT_NAMES:
         return folders[1]
     return folders[0] if folders else None
