@@ -53,6 +53,8 @@ class Engine:
     def add(self, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "_ d"]) -> None:
         """Store prepared codes (n, d) under ids (n,) that are new to the engine.
 
+        Where the engine was empty and float32 codes come in the order of their ids, they are kept without a copy.
+
         Raises:
             InputError: ids that are there already or given twice, another number of ids or dimensions, no numbers.
 
@@ -196,7 +198,7 @@ class Engine:
         self._ids, self._codes, self._tree, self._squares = ids, codes, None, None
 
     def _check_codes(self, codes: Float[np.ndarray, "_ _"], what: str) -> None:
-        if codes.shape[1] < 1 or not (np.abs(codes) <= _LARGEST).all():
+        if codes.shape[1] < 1 or not (codes.min(initial=0) >= -_LARGEST and codes.max(initial=0) <= _LARGEST):
             raise InputError(
                 f"expected {what} of at least one dimension and of finite numbers up to {_LARGEST:g}, came an array of "
                 f"shape {codes.shape} with others; encode the images again or check the model"

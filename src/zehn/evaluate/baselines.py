@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
-from zehn import codes, distances
+from zehn import codes, distances, engines
 from zehn.datasets import Dataset
 from zehn.evaluate.components import Components
-from zehn.evaluate.ranking import CodeSource, DistancesOf, Progress, Source, Trial, rank
-from zehn.evaluate.scores import get_distance, summarize, time_queries
+from zehn.evaluate.ranking import CodeSource, DistancesOf, Source, Trial, rank
+from zehn.evaluate.scores import get_distance, summarize, time_codes, time_queries
 from zehn.measures import Resamples
+from zehn.progress import Progress
 from zehn.store import Model
 
 RANDOM, PIXELS, HISTOGRAM, UNTRAINED = "random order", "raw pixels", "colour histogram", "untrained encoder"
@@ -30,7 +31,7 @@ _QUERIES_PER_BLOCK, _IMAGES_PER_BLOCK = 1_024, 4_096
 _MAX_SIDE = 64
 _BITS_PER_CHANNEL = 3
 _N_TIMED_VECTORS = 10
-_MAX_BYTES_TIMED = 800_000_000
+_MOST_NUMBERS_TIMED = 200_000_000
 _NEEDED_UNTRAINED = ("torch", "onnx")
 
 Bytes = UInt8[np.ndarray, "n h w 3"]
@@ -106,7 +107,7 @@ def score_baselines(
     for place, (name, make) in enumerate(makers.items(), start=1):
         scores[name] = make()
         if progress is not None:
-            progress(place, len(makers))
+            progress("scoring baselines", place, len(makers))
     return scores
 
 
@@ -124,20 +125,26 @@ def _score(bench: Bench, source: Source, ms_per_query: float | None) -> dict[str
 
 
 def _score_codes(bench: Bench, values: Vectors, distance: distances.Distance) -> dict[str, Any]:
-    return _score(bench, CodeSource(values, distance), time_queries(bench.trial, values, distance))
+    return _score(bench, CodeSource(values, distance), time_codes(bench.trial, values, distance))
 
 
 def _score_vectors(bench: Bench, vectors_of: Callable[[Int[np.ndarray, " _"]], Vectors]) -> dict[str, Any]:
     """Score directions, and time them as codes of that many numbers where they fit into memory at once."""
-    scores = _score(bench, Directions(vectors_of), None)
-    width, n_images = vectors_of(bench.trial.query_ids[:1]).shape[1], bench.dataset.n_train + bench.dataset.n_test
-    if 4 * width * n_images <= _MAX_BYTES_TIMED:
-        vectors = np.empty((n_images, width), np.float32)
-        for first in range(0, n_images, _IMAGES_PER_BLOCK):
-            ids = np.arange(first, min(first + _IMAGES_PER_BLOCK, n_images))
-            vectors[ids[0] : ids[-1] + 1] = vectors_of(ids)
-        scores["ms_per_query"] = time_queries(bench.trial, vectors, distances.get("euclidean"), _N_TIMED_VECTORS)
-    return scores
+    ms_per_query = _time_vectors(bench.trial, vectors_of)
+    return _score(bench, Directions(vectors_of), ms_per_query)
+
+
+def _time_vectors(trial: Trial, vectors_of: Callable[[Int[np.ndarray, " _"]], Vectors]) -> float | None:
+    queries = vectors_of(trial.query_ids[:_N_TIMED_VECTORS])
+    if queries.shape[1] * len(trial.database_ids) > _MOST_NUMBERS_TIMED:
+        return None
+    vectors = np.empty((len(trial.database_ids), queries.shape[1]), np.float32)
+    for first in range(0, len(vectors), _IMAGES_PER_BLOCK):
+        part = slice(first, first + _IMAGES_PER_BLOCK)
+        vectors[part] = vectors_of(trial.database_ids[part])
+    engine = engines.build()
+    engine.add(trial.database_ids, vectors)
+    return time_queries(engine, queries, trial.query_ids, distances.get("euclidean"))
 
 
 def _score_components(bench: Bench, n_components: int) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from zehn import measures
 from zehn.config import QueryConfig
 from zehn.errors import ConfigError
 from zehn.evaluate.advice import recommend
-from zehn.evaluate.ranking import CodeSource, Progress, Ranked, rank
-from zehn.evaluate.scores import get_distance, make_trial, summarize, time_queries
+from zehn.evaluate.ranking import CodeSource, Ranked, rank
+from zehn.evaluate.scores import get_distance, make_trial, summarize, time_codes
 from zehn.measures import Resamples
+from zehn.progress import Progress
 from zehn.store import Model
 
 PAIRED_MEASURES = ("P@10", "mAP@1000", "MAP@R")
@@ -47,7 +48,7 @@ def compare_distances(  # noqa: PLR0913 - most have defaults
         model: Keeps the covariance that mahalanobis needs.
         n_resamples: Bootstrap resamples behind every interval.
         seed: Of the resamples.
-        progress: Told how many rankings are done and how many there are.
+        progress: Told how many queries are ranked by each distance.
 
     Raises:
         InputError: codes that are no numbers, nobody to ask about or to search.
@@ -61,18 +62,11 @@ def compare_distances(  # noqa: PLR0913 - most have defaults
     trial = make_trial(codes, labels, query_ids, database_ids, n_train)
     resamples = Resamples(len(query_ids), n_resamples, seed)
     ranked, scores = {}, {}
-    for place, (name, distance) in enumerate(chosen.items()):
-        ranked[name] = rank(trial, CodeSource(codes, distance), _within(progress, place, len(chosen)))
-        scores[name] = summarize(ranked[name].values["main"], resamples, time_queries(trial, codes, distance))
+    for name, distance in chosen.items():
+        ranked[name] = rank(trial, CodeSource(codes, distance), progress, f"ranking by {name} distance")
+        scores[name] = summarize(ranked[name].values["main"], resamples, time_codes(trial, codes, distance))
     comparison = {"scores": scores, "paired": _pair(ranked, resamples), "overlap": _overlap(ranked)}
     return {**comparison, "recommendation": recommend(comparison)}
-
-
-def _within(progress: Progress | None, place: int, n_places: int) -> Progress | None:
-    """Return what tells of the progress of one part of several equal ones."""
-    if progress is None:
-        return None
-    return lambda n_done, n_all: progress(place * n_all + n_done, n_places * n_all)
 
 
 def _pair(ranked: Mapping[str, Ranked], resamples: Resamples) -> list[dict[str, Any]]:

@@ -63,9 +63,10 @@ def _apply_covariance(
     images: Bytes, mean: Float32[np.ndarray, " d"], basis: Float32[np.ndarray, "d k"]
 ) -> Float64[np.ndarray, "d k"]:
     product = np.zeros(basis.shape)
+    # what is centred is the projections alone: their sum is then zero, and with it what the mean image adds
+    offset = mean @ basis
     for block in _blocks(images):
-        centered = block - mean
-        product += centered.T @ (centered @ basis)
+        product += block.T @ (block @ basis - offset)
     return product / len(images)
 
 

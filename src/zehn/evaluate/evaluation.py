@@ -15,15 +15,14 @@ from zehn.config import QueryConfig
 from zehn.datasets import Dataset
 from zehn.errors import InputError
 from zehn.evaluate.baselines import Bench, score_baselines
-from zehn.evaluate.ranking import CodeSource, Progress, rank
-from zehn.evaluate.scores import get_distance, make_trial, summarize, time_queries
+from zehn.evaluate.ranking import CodeSource, rank
+from zehn.evaluate.scores import get_distance, make_trial, summarize, time_codes
 from zehn.measures import Resamples
+from zehn.progress import Progress
 from zehn.store import Model
 
 _IMAGES_PER_BLOCK = 2_048
 _NOT_LEARNT = ("running_mean", "running_var", "num_batches_tracked")
-_SHARES = {"encoding": 0.4, "ranking": 0.1, "decoding": 0.1, "baselines": 0.4}
-_TICKS = 1_000
 
 
 def evaluate(  # noqa: PLR0913 - all but the first two have defaults
@@ -51,7 +50,7 @@ def evaluate(  # noqa: PLR0913 - all but the first two have defaults
         n_resamples: Bootstrap resamples behind every interval.
         seed: Of the resamples and of what is random in the baselines.
         device: What encodes and decodes: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        progress: Told how much is done and how much there is.
+        progress: Told of every step how much is done and how much there is.
 
     Raises:
         InputError: images of another size than the model's, or codes of other images.
@@ -59,9 +58,8 @@ def evaluate(  # noqa: PLR0913 - all but the first two have defaults
 
     """
     start = time.perf_counter()
-    told = _Told(progress)
     get_distance(distance, model)
-    values = _encode(model, dataset, device, told.of("encoding")) if codes is None else _check(codes, dataset)
+    values = _encode(model, dataset, device, progress) if codes is None else _check(codes, dataset)
     query_ids = np.arange(dataset.n_train, dataset.n_train + dataset.n_test)
     trial = make_trial(values, dataset.labels, query_ids, None, dataset.n_train)
     bench = Bench(dataset, trial, Resamples(len(query_ids), n_resamples, seed), seed)
@@ -70,9 +68,9 @@ def evaluate(  # noqa: PLR0913 - all but the first two have defaults
         "model": _describe_model(model),
         "dataset": _describe_dataset(dataset),
         "distance": distance,
-        "protocols": _score_protocols(model, values, bench, distance, told.of("ranking")),
-        "reconstruction": _score_reconstructions(model, values, bench, device, told.of("decoding")),
-        "baselines": score_baselines(model, bench, distance=distance, device=device, progress=told.of("baselines"))
+        "protocols": _score_protocols(model, values, bench, distance, progress),
+        "reconstruction": _score_reconstructions(model, values, bench, device, progress),
+        "baselines": score_baselines(model, bench, distance=distance, device=device, progress=progress)
         if scored
         else None,
         "label_free": None,
@@ -80,25 +78,10 @@ def evaluate(  # noqa: PLR0913 - all but the first two have defaults
     }
 
 
-class _Told:
-    """Turns the progress of each step into that of the whole."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-
-    def of(self, step: str) -> Progress | None:
-        progress = self._progress
-        if progress is None:
-            return None
-        steps = list(_SHARES)
-        before = sum(_SHARES[name] for name in steps[: steps.index(step)])
-        return lambda n_done, n_all: progress(round(_TICKS * (before + _SHARES[step] * n_done / n_all)), _TICKS)
-
-
 def _encode(model: Model, dataset: Dataset, device: str, progress: Progress | None) -> Float32[np.ndarray, "n d"]:
     n_all, parts, n_before = dataset.n_train + dataset.n_test, [], 0
     for images in (dataset.x_train, dataset.x_test):
-        told = None if progress is None else lambda n, _, before=n_before: progress(before + n, n_all)
+        told = None if progress is None else lambda what, n, _, before=n_before: progress(what, before + n, n_all)
         parts.append(coding.encode(model, images, device=device, progress=told))
         n_before += len(images)
     return np.concatenate(parts)
@@ -117,10 +100,10 @@ def _score_protocols(
     model: Model, values: Float[np.ndarray, "n d"], bench: Bench, distance: str, progress: Progress | None
 ) -> dict[str, dict[str, Any]]:
     measured, trial = get_distance(distance, model), bench.trial
-    ranked = rank(trial, CodeSource(values, measured), progress)
+    ranked = rank(replace(trial, protocols=("main", "literature")), CodeSource(values, measured), progress)
     searched = {"main": trial, "literature": replace(trial, database_ids=np.arange(trial.n_train))}
     return {
-        name: summarize(scores, bench.resamples, time_queries(searched[name], values, measured))
+        name: summarize(scores, bench.resamples, time_codes(searched[name], values, measured))
         for name, scores in ranked.values.items()
     }
 
@@ -136,7 +119,7 @@ def _score_reconstructions(
         decoded = coding.decode(model, test_codes[part], device=device)
         parts.append(measures.score_reconstructions(images[part], decoded))
         if progress is not None:
-            progress(first + len(decoded), len(images))
+            progress("decoding", first + len(decoded), len(images))
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {name: interval.as_dict() for name, interval in bench.resamples.intervals(whole).items()}
 

@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int64
 
 from zehn import measures
-from zehn.distances import Distance, base_distances
+from zehn.distances import Distance
 from zehn.errors import InputError
+from zehn.progress import Progress
 
 PRECISION_DEPTHS = (1, 5, 10, 50, 100)
 """The k of P@k."""
@@ -34,12 +35,10 @@ VOTED = f"{N_VOTERS}-NN accuracy"
 MEASURES = (*(f"P@{k}" for k in PRECISION_DEPTHS), f"mAP@{AP_DEPTH}", "MAP@R", f"hit@{N_HITS}", VOTED)
 """The retrieval measures, in the order of the protocol."""
 
-_SAMPLE_STEP, _N_DEVIATIONS = 8, 4
+_SAMPLE_STEP, _N_DEVIATIONS = 8, 3
 _LITERATURE_MARGIN = 1.05
 _ROWS_PER_TASK = 32
 
-Progress = Callable[[int, int], None]
-"""Called with how much is done and how much there is."""
 Values = dict[str, Float64[np.ndarray, " _"]]
 """One value per query, by measure."""
 DistancesOf = Callable[[int], Float[np.ndarray, " m"]]
@@ -65,7 +64,9 @@ class Trial:
     database_ids: Int[np.ndarray, " m"]
     """Ascending, so that training images come first and equal distances are ordered by id."""
     n_train: int
-    """Images with ids below are training images: the database of the literature protocol."""
+    """Images with ids below are training images: the database of the literature protocol, and who votes."""
+    protocols: tuple[str, ...] = ("main",)
+    """What is scored: "main", "literature" or both."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be ranked."""
@@ -79,7 +80,7 @@ class Trial:
 
     @cached_property
     def n_database(self) -> dict[str, int]:
-        """How many images each protocol searches; those of the literature's come first."""
+        """How many images each protocol searches, "main" and "literature"; those of the literature come first."""
         n_train = int(np.searchsorted(self.database_ids, self.n_train))
         return {"main": len(self.database_ids), "literature": n_train}
 
@@ -121,28 +122,33 @@ class Ranked:
     """What became of a trial."""
 
     values: dict[str, Values]
-    """By protocol and measure; a protocol that cannot be scored (no labels, nothing to search) has no measures."""
+    """By protocol and measure; a protocol that cannot be scored (no labels, fewer than two images) has no measures."""
     hits: Int64[np.ndarray, "q k"]
     """Ids of each query's ten nearest, −1 where there are fewer."""
 
 
 @dataclass(frozen=True)
 class CodeSource:
-    """Distances of codes (n, d), computed by differences in float64."""
+    """Distances of codes (n, d), computed by differences in float64; squared ones for "l2", which order alike."""
 
     codes: Float[np.ndarray, "n d"]
     distance: Distance
 
     def blocks(self, trial: Trial) -> Iterator[tuple[range, DistancesOf]]:
         """Yield all queries at once: a query's distances are computed by the thread that ranks them."""
+        from scipy.spatial.distance import cdist
+
         prepared = self.distance.prepare(self.codes.astype(np.float64))
         queries, database = prepared[trial.query_ids], prepared[trial.database_ids]
-        metric = self.distance.metric
-        yield range(len(queries)), lambda row: base_distances(queries[row : row + 1], database, metric)[0]
+        name: Any = {"l2": "sqeuclidean", "l1": "cityblock", "linf": "chebyshev"}[self.distance.metric]
+        yield range(len(queries)), lambda row: cdist(queries[row : row + 1], database, name)[0]
 
 
-def rank(trial: Trial, source: Source, progress: Progress | None = None) -> Ranked:
-    """Rank the database for every query and score the rankings by every measure of :data:`MEASURES`."""
+def rank(trial: Trial, source: Source, progress: Progress | None = None, what: str = "ranking") -> Ranked:
+    """Rank the database for every query and score the rankings by every measure of :data:`MEASURES`.
+
+    ``progress`` is told how many queries are ranked, under the name ``what``.
+    """
     ranker = _Ranker(trial)
     n_done = 0
     with ThreadPoolExecutor(_n_threads()) as pool:
@@ -151,7 +157,7 @@ def rank(trial: Trial, source: Source, progress: Progress | None = None) -> Rank
             for n_ranked in pool.map(lambda rows, of=distances_of: ranker.rank(rows, of), tasks):
                 n_done += n_ranked
                 if progress is not None:
-                    progress(n_done, len(trial.query_ids))
+                    progress(what, n_done, len(trial.query_ids))
     return Ranked(ranker.values, ranker.hits)
 
 
@@ -162,38 +168,43 @@ class _Ranker:
         self._trial = trial
         self._n_relevant = {protocol: trial.n_relevant(protocol) for protocol in trial.n_database}
         self._depths = {protocol: self._depth(protocol) for protocol in trial.n_database}
-        names = MEASURES if self._depths["literature"] else [name for name in MEASURES if name != VOTED]
+        names = MEASURES if self._depths["literature"] else MEASURES[:-1]
         n_queries = len(trial.query_ids)
         self.hits = np.full((n_queries, N_HITS), -1, np.int64)
         self.values: dict[str, Values] = {
-            protocol: {name: np.zeros(n_queries) for name in names} if depth and trial.labels is not None else {}
-            for protocol, depth in self._depths.items()
+            protocol: {
+                name: np.zeros(n_queries) for name in names if trial.labels is not None and self._depths[protocol]
+            }
+            for protocol in trial.protocols
         }
 
     def rank(self, rows: Int64[np.ndarray, " b"], distances_of: DistancesOf) -> int:
         """Rank queries, all of them or none among what each protocol searches; return how many they are."""
-        columns = [self._columns(int(row), np.asarray(distances_of(row), np.float64)) for row in rows]
+        columns = [self._columns(row, np.asarray(distances_of(row), np.float64)) for row in rows.tolist()]
         nearest = np.stack([found["main"][:N_HITS] for found in columns])
         self.hits[rows, : nearest.shape[1]] = self._trial.database_ids[nearest]
-        for protocol, values in self.values.items():
-            if values:
-                self._score(protocol, rows, np.stack([found[protocol] for found in columns]))
+        for protocol in filter(self.values.get, self.values):
+            self._score(protocol, rows, np.stack([found[protocol] for found in columns]))
+        self._vote(rows, np.stack([found["literature"][:N_VOTERS] for found in columns]))
         return len(rows)
 
     def _score(self, protocol: str, rows: Int64[np.ndarray, " b"], columns: Int64[np.ndarray, "b k"]) -> None:
         classes, of_queries = self._trial.database_classes, self._trial.query_classes
         if classes is None or of_queries is None:
             return
-        found, asked = classes[columns], of_queries[rows]
-        relevant, values = found == asked[:, None], self.values[protocol]
+        relevant, values = classes[columns] == of_queries[rows][:, None], self.values[protocol]
         for k in PRECISION_DEPTHS:
             values[f"P@{k}"][rows] = measures.precision_at(relevant, k)
         values[f"mAP@{AP_DEPTH}"][rows] = measures.average_precision_at(relevant, AP_DEPTH)
         values["MAP@R"][rows] = measures.map_at_r(relevant, self._n_relevant[protocol][rows])
         values[f"hit@{N_HITS}"][rows] = measures.hit_at(relevant, N_HITS)
-        if protocol == "literature":
-            for scored in filter(None, self.values.values()):
-                scored[VOTED][rows] = measures.knn_accuracy(found[:, :N_VOTERS], asked)
+
+    def _vote(self, rows: Int64[np.ndarray, " b"], voters: Int64[np.ndarray, "b k"]) -> None:
+        classes, of_queries = self._trial.database_classes, self._trial.query_classes
+        if classes is not None and of_queries is not None and voters.size:
+            right = measures.knn_accuracy(classes[voters], of_queries[rows])
+            for values in filter(None, self.values.values()):
+                values[VOTED][rows] = right
 
     def _columns(self, row: int, distances: Float64[np.ndarray, " m"]) -> dict[str, Int64[np.ndarray, " _"]]:
         """Return the nearest columns of a query's distances, as deep as each protocol needs."""
@@ -214,10 +225,12 @@ class _Ranker:
 
     def _depth(self, protocol: str) -> int:
         """Return how deep the protocol's measures look; 0 where there is nothing to score."""
-        if self._trial.labels is None:
+        trial = self._trial
+        if trial.labels is None or trial.n_database[protocol] < 2:
             return N_HITS if protocol == "main" else 0
-        deepest = max(AP_DEPTH, int(self._n_relevant[protocol].max()))
-        return deepest if self._trial.n_database[protocol] > 1 else 0
+        if protocol not in trial.protocols:
+            return N_HITS if protocol == "main" else N_VOTERS
+        return max(AP_DEPTH, int(self._n_relevant[protocol].max()))
 
 
 def nearest(distances: Float64[np.ndarray, " m"], n_first: int, own: int = -1) -> Int64[np.ndarray, " _"]:

@@ -12,8 +12,9 @@ from zehn import distances, engines
 from zehn.config import QueryConfig
 from zehn.distances import Distance
 from zehn.errors import InputError
-from zehn.evaluate.ranking import MEASURES, N_HITS, CodeSource, Progress, Trial, Values, rank
+from zehn.evaluate.ranking import MEASURES, N_HITS, CodeSource, Trial, Values, rank
 from zehn.measures import Resamples
+from zehn.progress import Progress
 from zehn.store import Model
 
 TIME = "ms_per_query"
@@ -59,7 +60,7 @@ def score(  # noqa: PLR0913 - most have defaults
     measured = get_distance(distance, model)
     ranked = rank(trial, CodeSource(codes, measured), progress)
     resamples = Resamples(len(query_ids), n_resamples, seed)
-    return summarize(ranked.values["main"], resamples, time_queries(trial, codes, measured))
+    return summarize(ranked.values["main"], resamples, time_codes(trial, codes, measured))
 
 
 def hits(
@@ -110,24 +111,29 @@ def summarize(values: Values, resamples: Resamples, ms_per_query: float | None) 
     return {**scores, TIME: ms_per_query}
 
 
-def time_queries(trial: Trial, codes: Float[np.ndarray, "n d"], distance: Distance, n_timed: int = _N_TIMED) -> float:
+def time_codes(trial: Trial, codes: Float[np.ndarray, "n d"], distance: Distance) -> float:
+    """Return the median milliseconds of a query among a trial's codes; see :func:`time_queries`."""
+    query_ids = trial.query_ids[: _N_TIMED + _N_WARM_UP]
+    return time_queries(fill_engine(trial, codes, distance), codes[query_ids], query_ids, distance)
+
+
+def time_queries(
+    engine: engines.Engine, queries: Float[np.ndarray, "_ d"], query_ids: Int[np.ndarray, " _"], distance: Distance
+) -> float:
     """Return the median milliseconds to answer one query, asked alone, for its ten nearest.
 
     Timed is what a search does with a code that is already there: prepare it, search the engine "memory" that holds the
-    whole database, finish the distances. Encoding the image and filling the engine are not. Up to ``n_timed`` queries
-    are asked one after the other, after some that are not counted.
+    whole database, finish the distances. Encoding the image and filling the engine are not. The queries are asked one
+    after the other; the first ones are not counted.
     """
-    engine = fill_engine(trial, codes, distance)
-    query_ids = trial.query_ids[: n_timed + _N_WARM_UP]
     seconds = []
-    for query in query_ids:
+    for query, query_id in zip(queries, query_ids, strict=False):
         start = time.perf_counter()
-        prepared = distance.prepare(codes[query][None])
-        _, base = engine.search(prepared, N_HITS, distance.metric, exclude=np.array([query]))
+        prepared = distance.prepare(query[None])
+        _, base = engine.search(prepared, N_HITS, distance.metric, exclude=np.array([query_id]))
         distance.finish(base)
         seconds.append(time.perf_counter() - start)
-    counted = seconds[_N_WARM_UP:] or seconds
-    return 1_000 * float(np.median(counted))
+    return 1_000 * float(np.median(seconds[_N_WARM_UP:] or seconds))
 
 
 def fill_engine(trial: Trial, codes: Float[np.ndarray, "n d"], distance: Distance) -> engines.Engine:

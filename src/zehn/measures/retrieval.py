@@ -66,8 +66,8 @@ def map_at_r(relevant: Bool[np.ndarray, "q m"], n_relevant: Int[np.ndarray, " q"
 def knn_accuracy(neighbor_labels: Int[np.ndarray, "q k"], labels: Int[np.ndarray, " q"]) -> Float64[np.ndarray, " q"]:
     """Return 1.0 for each query whose class is the majority among its nearest training images, else 0.0.
 
-    ``neighbor_labels`` are the classes of the k nearest, nearest first. Of classes with equally many neighbours, the
-    one that has the nearest neighbour wins.
+    ``neighbor_labels`` are the classes of the k nearest. Of classes with equally many neighbours, the one of the lowest
+    number wins, as in scikit-learn's ``KNeighborsClassifier``.
 
     Raises:
         InputError: no queries or no neighbours.
@@ -75,7 +75,8 @@ def knn_accuracy(neighbor_labels: Int[np.ndarray, "q k"], labels: Int[np.ndarray
     """
     _first(neighbor_labels == labels[:, None], 1)
     votes = (neighbor_labels[:, :, None] == neighbor_labels[:, None, :]).sum(axis=2)
-    majority = neighbor_labels[np.arange(len(labels)), votes.argmax(axis=1)]
+    is_most = votes == votes.max(axis=1, keepdims=True)
+    majority = np.where(is_most, neighbor_labels, np.iinfo(np.int64).max).min(axis=1)
     return (majority == labels).astype(np.float64)
 
 
