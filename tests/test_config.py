@@ -16,7 +16,7 @@ from zehn.errors import ConfigError, UnknownNameError
     epochs=st.integers(1, 500),
     rate=st.floats(1e-6, 1.0),
     ids=st.lists(st.integers(0, 9_999), max_size=5),
-    name=st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1),
+    name=st.text(st.characters(codec="utf-8"), min_size=1),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_toml_round_trip(tmp_path: Path, seed: int, epochs: int, rate: float, ids: list[int], name: str) -> None:
@@ -109,3 +109,18 @@ def test_changed_keeps_everything_else() -> None:
     assert config.changed(base, ["query.n_hits=5"]) == dataclasses.replace(
         base, query=dataclasses.replace(base.query, n_hits=5)
     )
+
+
+def test_a_presets_model_options_count_for_its_architecture_only() -> None:
+    assert config.resolve("standard").model.options["widths"] == [48, 96, 192]
+    assert config.resolve("standard", assignments=["model.architecture=conv"]).model.options == {}
+    assert config.resolve("standard", model={"architecture": "dense"}).model.options == {}
+    deeper = config.resolve("standard", assignments=["model.options.n_hidden=64"]).model.options
+    assert deeper == {"widths": [48, 96, 192], "n_hidden": 64}
+
+
+@pytest.mark.parametrize("preset", sorted(config.PRESETS))
+def test_every_presets_model_can_be_built(preset: str) -> None:
+    models = pytest.importorskip("zehn.models")
+    settings = config.resolve(preset).model
+    assert models.build(settings.architecture, options=settings.options).architecture == "residual"

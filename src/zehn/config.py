@@ -53,16 +53,22 @@ class TrainConfig:
     """How the autoencoder is trained."""
 
     epochs: int = 10
-    batch_size: int = 256
-    learning_rate: float = 3e-3
+    batch_size: int = 128
+    learning_rate: float = 2e-3
     """Peak of the one-cycle schedule."""
     weight_decay: float = 0.01
     warmup_share: float = 0.1
     """Share of all steps in which the learning rate rises to its peak."""
+    gradient_clip: float = 1.0
+    """Longest gradient, as a Euclidean norm, that a step follows in full; 0 never clips."""
+    flip: bool = True
+    """Mirror half of the training images, chosen anew in every epoch."""
     objectives: Mapping[str, float] = field(default_factory=lambda: {"reconstruction": 1.0})
     """Objective names and their weights in the loss."""
     objective_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Options of each objective, by objective name."""
+    augment: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the views that objectives share, as :class:`zehn.augment.Options` names them."""
     precision: str = "auto"
     """``auto``, ``float32`` or ``bfloat16``."""
     device: str = "auto"
@@ -131,16 +137,22 @@ class Config:
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "smoke": {
         "data": {"n_train": 10_000, "n_test": 2_000},
-        "train": {"epochs": 2},
+        "train": {"epochs": 3},
         "evolve": {"n_train": 4_000, "n_queries": 500},
         "query": {"n_resamples": 200},
     },
-    "quick": {"train": {"epochs": 8}},
-    "standard": {"train": {"epochs": 50}},
-    "full": {"train": {"epochs": 200}},
+    "quick": {"train": {"epochs": 9}},
+    "standard": {"model": {"options": {"widths": [48, 96, 192]}}, "train": {"epochs": 42}},
+    "full": {
+        "model": {
+            "options": {"widths": [64, 128, 256], "encoder_depths": [2, 2, 2], "decoder_depths": [0, 2, 2]},
+        },
+        "train": {"epochs": 100},
+    },
 }
 """What each preset changes of the defaults: ``smoke`` takes minutes, ``quick`` a quarter of an hour and ``standard``
-about an hour on two cores, ``full`` wants a GPU."""
+about an hour on two cores, ``full`` wants a GPU. Model options in a preset are those of the default architecture and
+count for no other."""
 
 _LEAST: Mapping[str, Mapping[str, float]] = {
     "data": {"image_size": 28, "validation_share": 0.0, "n_train": 0, "n_test": 0},
@@ -151,6 +163,7 @@ _LEAST: Mapping[str, Mapping[str, float]] = {
         "learning_rate": 0.0,
         "weight_decay": 0.0,
         "warmup_share": 0.0,
+        "gradient_clip": 0.0,
         "patience": 0,
     },
     "evolve": {"epochs": 1, "n_train": 0, "n_queries": 1},
@@ -188,9 +201,10 @@ def resolve(
     if chosen not in PRESETS:
         raise UnknownNameError("preset", chosen, PRESETS)
     settings: dict[str, Any] = {"preset": chosen}
-    for layer in (PRESETS[chosen], from_file, *map(_parse_assignment, assignments), overrides):
+    layers = (from_file, *map(_parse_assignment, assignments), overrides)
+    for layer in (_fitting(PRESETS[chosen], layers), *layers):
         settings = _merged(settings, layer)
-    return plugins.build(Config, settings, where="setting")  # type: ignore[no-any-return]
+    return plugins.build(Config, settings, where="setting")
 
 
 def changed(config: Config, assignments: Sequence[str]) -> Config:
@@ -203,7 +217,7 @@ def changed(config: Config, assignments: Sequence[str]) -> Config:
     settings: dict[str, Any] = dataclasses.asdict(config)
     for assignment in assignments:
         settings = _merged(settings, _parse_assignment(assignment))
-    return plugins.build(Config, settings, where="setting")  # type: ignore[no-any-return]
+    return plugins.build(Config, settings, where="setting")
 
 
 def to_toml(config: Config) -> str:
@@ -220,7 +234,7 @@ def read(path: Path) -> Config:
         ConfigError: no such file, no TOML, an unknown setting or a wrong value.
 
     """
-    return plugins.build(Config, _read_toml(path), where="setting")  # type: ignore[no-any-return]
+    return plugins.build(Config, _read_toml(path), where="setting")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -242,7 +256,15 @@ def _parse_assignment(assignment: str) -> dict[str, Any]:
         parsed = value.strip()
     for part in reversed(name.strip().split(".")):
         parsed = {part: parsed}
-    return parsed  # type: ignore[no-any-return]
+    return parsed
+
+
+def _fitting(preset: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return a preset without its model options if what is laid over it asks for another architecture."""
+    models = [layer["model"] for layer in layers if isinstance(layer.get("model"), Mapping)]
+    asked = [model["architecture"] for model in models if "architecture" in model]
+    fits = not asked or asked[-1] == ModelConfig.architecture
+    return preset if fits else {section: values for section, values in preset.items() if section != "model"}
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

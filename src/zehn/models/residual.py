@@ -1,0 +1,119 @@
+"""Deep residual convolutions, the default: pixels folded into channels, then residual blocks at three resolutions.
+
+Most of what ten numbers can say is coarse, so the work is done at 16 × 16 pixels and below: the first layer folds
+2 × 2 pixels of a 32-pixel image (4 × 4 of a 64-pixel one …) into channels, the last one unfolds them again (Shi et
+al., arXiv 1609.05158). The blocks are He et al.'s with the activation first (arXiv 1603.05027); group
+normalisation (arXiv 1803.08494) does not care how large a batch is, and a learnt gain per channel that starts small
+keeps a deep stack trainable (as in arXiv 2003.04887).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from zehn.errors import ConfigError
+from zehn.models import N_CHANNELS, Decoder, Encoder
+from zehn.models._canvas import cropped, halved, padded
+
+_TRUNK_SIDE = 16
+"""Widest image, in folded pixels, that a residual block sees."""
+_FIRST_GAIN = 0.5
+_GROUP_WIDTH = 16
+"""Channels that are normalised together."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the residual architecture."""
+
+    widths: tuple[int, ...] = (32, 64, 128)
+    """Channels at each resolution, finest first."""
+    encoder_depths: tuple[int, ...] = (1, 1, 1)
+    """Residual blocks of the encoder at each resolution, finest first."""
+    decoder_depths: tuple[int, ...] = (0, 1, 1)
+    """Residual blocks of the decoder at each resolution, finest first; ten numbers have little to say at the finest."""
+    n_hidden: int = 256
+    """Neurons between the code and the decoder's coarsest image."""
+
+    def __post_init__(self) -> None:
+        """Refuse widths and depths that do not belong together."""
+        depths = (self.encoder_depths, self.decoder_depths)
+        if not self.widths or any(len(each) != len(self.widths) for each in depths):
+            raise ConfigError(f"widths and depths must be as many, came {self.widths} and {depths[0]}, {depths[1]}")
+        if min(self.widths) < 1 or min(*depths[0], *depths[1]) < 0 or self.n_hidden < 1:
+            raise ConfigError("widths and n_hidden must be at least 1 and depths at least 0")
+
+
+class ResidualBlock(nn.Module):
+    """``x + gain × conv(silu(conv(silu(norm(x)))))``, with one gain per channel."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = _norm(width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.gain = nn.Parameter(torch.full((width, 1, 1), _FIRST_GAIN))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, width, h, w) for the same."""
+        return x + self.gain * self.second(nn.functional.silu(self.first(nn.functional.silu(self.norm(x)))))
+
+
+def build(n_components: int, image_size: int, options: Options) -> tuple[Encoder, Decoder]:
+    """Build both halves for images of the given side."""
+    fold = 2
+    while image_size > fold * _TRUNK_SIDE:
+        fold *= 2
+    sides = halved(-(-image_size // fold), len(options.widths) - 1)
+    n_features = options.widths[-1] * sides[-1] ** 2
+    look = nn.Sequential(
+        *padded(image_size, sides[0] * fold),
+        nn.PixelUnshuffle(fold),
+        nn.Conv2d(N_CHANNELS * fold**2, options.widths[0], 3, padding=1),
+        *_down(options),
+        _norm(options.widths[-1]),
+        nn.SiLU(),
+        nn.Flatten(),
+    )
+    paint = nn.Sequential(
+        nn.Linear(n_components, options.n_hidden),
+        nn.SiLU(),
+        nn.Linear(options.n_hidden, n_features),
+        nn.Unflatten(1, (options.widths[-1], sides[-1], sides[-1])),
+        *_up(options, sides),
+        _norm(options.widths[0]),
+        nn.SiLU(),
+        nn.Conv2d(options.widths[0], N_CHANNELS * fold**2, 3, padding=1),
+        nn.PixelShuffle(fold),
+        *cropped(sides[0] * fold, image_size),
+    )
+    return Encoder(look, n_features, n_components), Decoder(paint)
+
+
+def _down(options: Options) -> list[nn.Module]:
+    layers: list[nn.Module] = _blocks(options.widths[0], options.encoder_depths[0])
+    for (width, wider), depth in zip(pairwise(options.widths), options.encoder_depths[1:], strict=True):
+        layers += [_norm(width), nn.SiLU(), nn.Conv2d(width, wider, 3, stride=2, padding=1), *_blocks(wider, depth)]
+    return layers
+
+
+def _up(options: Options, sides: list[int]) -> list[nn.Module]:
+    layers: list[nn.Module] = _blocks(options.widths[-1], options.decoder_depths[-1])
+    for stage in reversed(range(len(options.widths) - 1)):
+        width, narrower = options.widths[stage + 1], options.widths[stage]
+        layers += [_norm(width), nn.SiLU(), nn.Conv2d(width, 4 * narrower, 1), nn.PixelShuffle(2)]
+        layers += [*cropped(2 * sides[stage + 1], sides[stage]), *_blocks(narrower, options.decoder_depths[stage])]
+    return layers
+
+
+def _blocks(width: int, depth: int) -> list[nn.Module]:
+    return [ResidualBlock(width) for _ in range(depth)]
+
+
+def _norm(width: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(width, max(1, width // _GROUP_WIDTH)), width)

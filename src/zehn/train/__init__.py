@@ -1,0 +1,246 @@
+"""The only training loop: images in, a trained network and its history out.
+
+The images stay one uint8 array; each batch is gathered from it whole. The order of the images and everything that is
+drawn at random follow from (seed, epoch, batch), so that a training that was killed and resumed from its last
+checkpoint, or interrupted in mid-epoch, ends as one that was never stopped, within what the device's kernels allow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from jaxtyping import UInt8
+
+from zehn import codes, objectives, store
+from zehn.config import TrainConfig
+from zehn.errors import ConfigError
+from zehn.models import Network
+from zehn.train import batches, checkpoints
+from zehn.train.boards import read_scalars
+from zehn.train.diary import Diary, Progress, StoppedError, new_history
+from zehn.train.learner import Images, Learner
+from zehn.train.precision import choose_device, choose_precision
+
+__all__ = ["read_scalars", "train"]
+
+SCRATCH = "scratch"
+
+_LIGHTNING_PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
+_MAY_DIFFER = ("device", "precision")
+"""Settings that a resumed training may have otherwise than it began; the precision chosen then is kept."""
+
+log = logging.getLogger("zehn")
+
+
+def train(  # noqa: PLR0913 - each one is what a training is made from
+    network: Network,
+    x_train: UInt8[np.ndarray, "n h w 3"],
+    x_validation: UInt8[np.ndarray, "m h w 3"],
+    x_test: UInt8[np.ndarray, "k h w 3"] | None,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    start: str = SCRATCH,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a network in place; afterwards it holds the weights of the epoch with the best validation loss.
+
+    Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``logs/`` (TensorBoard) and ``history.json`` into
+    ``folder``, at each epoch's end. Without ``resume`` what an earlier training left there is removed; with it, the
+    training goes on from ``last.ckpt`` if there is one. Ctrl-C saves after the batch at hand and returns.
+
+    The training figures of an epoch are means over its batches, taken while the weights change, on the images as
+    trained on (flipped, if so configured); validation and test figures are taken at the epoch's end, in the precision
+    of the training. The test images are measured and shown, and used for nothing else. Without validation images
+    the training loss picks the best epoch.
+
+    Args:
+        network: as :func:`zehn.models.build` returns it; its ``image_size`` must be that of the images.
+        x_train: images to learn from, at least one; with fewer than a batch, all of them are one batch.
+        x_validation: images held out of the training images; may be empty.
+        x_test: images to measure each epoch by, or None.
+        config: how to train.
+        folder: where everything is written.
+        seed: at least 0.
+        resume: go on with the training that ``folder`` holds.
+        start: ``scratch``, or the model file (or shipped model's name) whose weights to begin with.
+        progress: called after batches, a few times a second, with ``epoch``, ``n_epochs``, ``share`` (of the epoch's
+            batches, 0 to 1), ``loss`` (mean of the epoch so far), ``images_per_second`` and ``seconds_left``.
+
+    Returns:
+        The history: ``epochs`` (each ``epoch``, ``train``/``validation``/``test`` with ``loss``, ``mse``, ``psnr``,
+        ``channel_accuracy``, and ``learning_rate``, ``images_per_second``, ``seconds``), ``best_epoch``, ``warnings``
+        (``kind``, ``epoch``, ``message``), ``precision``, ``device``, ``seconds``, ``start``, ``interrupted``.
+
+    Raises:
+        InputError: images of another type or size than the network takes, or none to train on.
+        ConfigError: an unknown device, precision, objective or starting point, or a negative seed.
+        TrainingError: the loss is no longer a number, or the checkpoint to resume from is broken or of other settings.
+        RunError: the folder cannot be written to, or the disk is full.
+
+    """
+    images = Images(x_train, x_validation, x_train[:0] if x_test is None else x_test)
+    for split in dataclasses.fields(images):
+        batches.check(getattr(images, split.name), network.image_size, f"x_{split.name}")
+    if seed < 0:
+        raise ConfigError(f"seed must be at least 0, came {seed}")
+    settings = _settings(network, images, config, seed, start)
+    state = _find_state(folder, settings, resume=resume)
+    with torch.random.fork_rng(), _quiet():
+        return _train(network, images, config, folder, settings, state, progress)
+
+
+def _train(
+    network: Network,
+    images: Images,
+    config: TrainConfig,
+    folder: Path,
+    settings: dict[str, Any],
+    state: dict[str, Any] | None,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    mixture = objectives.build(
+        config.objectives,
+        config.objective_options,
+        network,
+        settings["seed"],
+        augmentation=config.augment,
+        load_network=_load_network,
+    )
+    if state is None:
+        _start_from(network, settings["start"])
+    device = choose_device(config.device)
+    history = new_history() if state is None else state["history"]
+    precision = history.get("precision") or choose_precision(config.precision, device, network, mixture)
+    history |= {"precision": precision, "device": device, "start": settings["start"]}
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    learner = Learner(network, mixture, images, config, settings["seed"])
+    diary = Diary(folder, history, settings, progress)
+    try:
+        _begin(diary, learner, state)
+        if history["interrupted"]:
+            _fit(learner, diary, device, precision)
+    finally:
+        diary.close()
+        network.to("cpu").eval()
+    network.load_state_dict(_best_weights(folder, network))
+    return history
+
+
+def _load_network(path_or_name: str) -> Network:
+    return codes.to_network(store.load_model(path_or_name))
+
+
+def _begin(diary: Diary, learner: Learner, state: dict[str, Any] | None) -> None:
+    if state is None:
+        diary.save(learner)
+    else:
+        diary.restore(learner, state)
+
+
+def _fit(learner: Learner, diary: Diary, device: str, precision: str) -> None:
+    trainer = pl.Trainer(
+        accelerator=device,
+        devices=1,
+        precision=_LIGHTNING_PRECISIONS[precision],  # type: ignore[arg-type]
+        max_epochs=learner.config.epochs - learner.epoch,
+        callbacks=[diary],
+        default_root_dir=diary.folder,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+    )
+    with _catching_interrupts(diary):
+        try:
+            trainer.fit(learner)
+        except StoppedError:
+            log.warning("interrupted in epoch %d; everything up to here is saved", learner.epoch + 1)
+        except SystemExit as leaving:  # how lightning reports a second Ctrl-C
+            raise KeyboardInterrupt from leaving
+
+
+def _find_state(folder: Path, settings: dict[str, Any], *, resume: bool) -> dict[str, Any] | None:
+    path = checkpoints.last_path(folder)
+    if resume and path.is_file():
+        state = checkpoints.load(path)
+        checkpoints.check_settings(state["settings"], settings, path)
+        return state
+    checkpoints.clear(folder)
+    return None
+
+
+def _settings(network: Network, images: Images, config: TrainConfig, seed: int, start: str) -> dict[str, Any]:
+    fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in _MAY_DIFFER}
+    shape = {name: getattr(network, name) for name in ("architecture", "n_components", "image_size", "options")}
+    return fields | shape | {"n_train": len(images.train), "seed": seed, "start": start}
+
+
+def _start_from(network: Network, start: str) -> None:
+    if start == SCRATCH:
+        return
+    model = store.load_model(start)
+    try:
+        network.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in model.weights.items()})
+    except RuntimeError as error:
+        raise ConfigError(
+            f"the weights of {start} ({model.architecture}, {model.n_components} components, {model.image_size} "
+            f"pixels) do not fit this network ({network.architecture}, {network.n_components} components, "
+            f"{network.image_size} pixels); start from scratch or give both the same shape"
+        ) from error
+
+
+def _best_weights(folder: Path, network: Network) -> dict[str, Any]:
+    path = checkpoints.best_path(folder)
+    return checkpoints.load(path)["network"] if path.is_file() else network.state_dict()
+
+
+@contextmanager
+def _catching_interrupts(diary: Diary) -> Iterator[None]:
+    """Let the first Ctrl-C ask for a stop after the batch at hand, and the second one stop at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(_signal: int, _frame: Any) -> None:
+        if diary.stop_asked:
+            raise KeyboardInterrupt
+        diary.stop_asked = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep lightning's advertisements, its advice on data loaders, and one warning that torch has for it, to itself."""
+    talkers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch")]
+    levels = [talker.level for talker in talkers]
+    for talker in talkers:
+        talker.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning.*", category=UserWarning)
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            yield
+    finally:
+        for talker, level in zip(talkers, levels, strict=True):
+            talker.setLevel(level)

@@ -1,0 +1,184 @@
+"""What a training leaves behind: its history, its logs, its checkpoints, and word of how far it is."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from jaxtyping import UInt8
+
+from zehn import store
+from zehn.train import batches, checkpoints, watch
+from zehn.train.boards import Board
+from zehn.train.learner import Learner
+from zehn.train.meters import Meter
+
+Progress = Callable[[dict[str, Any]], None]
+
+_PROGRESS_SECONDS = 0.2
+"""Progress is told at most this often."""
+_N_PICTURES = 10
+"""Images in TensorBoard's picture of reconstructions."""
+
+log = logging.getLogger("zehn")
+
+
+class StoppedError(Exception):
+    """The training was asked to stop and has saved where it is; never leaves :func:`zehn.train.train`."""
+
+
+class Diary(pl.Callback):
+    """Keeps what has to outlive the process, so that it can go on as if it had never been stopped.
+
+    Attributes:
+        history: what :func:`zehn.train.train` returns, up to now.
+        stop_asked: set it, and training saves and stops after the batch at hand.
+
+    """
+
+    def __init__(
+        self, folder: Path, history: dict[str, Any], settings: dict[str, Any], progress: Progress | None
+    ) -> None:
+        self.folder, self.history, self.settings, self.stop_asked = folder, history, settings, False
+        self._tell, self._told, self._board = progress, 0.0, Board(folder / "logs")
+        self._began, self._began_at = time.perf_counter(), 0.0
+
+    def save(self, learner: Learner, *, interrupted: bool = True) -> None:
+        """Write the checkpoint to resume from, and the history."""
+        self.history["interrupted"] = interrupted
+        optimizer = learner.optimizer.state_dict()
+        state = {"optimizer": optimizer, "batch": learner.first_batch, "sums": learner.meter.sums}
+        settings = {"settings": self.settings, "history": self.history}
+        checkpoints.save(checkpoints.last_path(self.folder), _weights(learner) | state | settings)
+        store.write_atomically(self.folder / "history.json", store.to_json(self.history))
+
+    def restore(self, learner: Learner, state: dict[str, Any]) -> None:
+        """Put a learner and this diary where a checkpoint left them."""
+        learner.network.load_state_dict(state["network"])
+        learner.mixture.load_state_dict(state["mixture"])
+        learner.optimizer.load_state_dict(state["optimizer"])
+        learner.epoch, learner.first_batch, learner.meter = state["epoch"], state["batch"], Meter(state["sums"])
+        self.history.update(state["history"])
+        self._began_at = learner.progress(learner.first_batch)
+
+    def close(self) -> None:
+        """Close the logs."""
+        self._board.close()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,  # noqa: ARG002
+        pl_module: Learner,  # type: ignore[override]
+        outputs: Any,  # noqa: ARG002
+        batch: batches.Batch,
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Tell how far it is; when asked to stop, save and stop."""
+        n_done = batch.index + 1
+        self._report(pl_module, n_done)
+        if self.stop_asked and n_done < pl_module.n_batches:
+            pl_module.first_batch = n_done
+            self.save(pl_module)
+            raise StoppedError
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Learner) -> None:  # type: ignore[override]
+        """Write down the epoch, look for trouble, save; stop when asked to or when it no longer gets better."""
+        row = _row(pl_module)
+        self.history["epochs"].append(row)
+        self.history["seconds"] += row["seconds"]
+        is_best = self._note_best(row)
+        self._note_trouble(row["epoch"], pl_module)
+        self._board.write(row, _picture(pl_module))
+        pl_module.epoch, pl_module.first_batch, pl_module.meter = row["epoch"], 0, Meter()
+        is_last = row["epoch"] >= pl_module.config.epochs or self._is_patience_over(pl_module.config.patience)
+        if is_best:
+            checkpoints.save(checkpoints.best_path(self.folder), _weights(pl_module))
+        self.save(pl_module, interrupted=not is_last)
+        trainer.should_stop = is_last
+        if self.stop_asked and not is_last:
+            raise StoppedError
+
+    def _report(self, learner: Learner, n_done: int) -> None:
+        now, done = time.perf_counter(), learner.progress(n_done)
+        if self._tell is None or (now - self._told < _PROGRESS_SECONDS and n_done < learner.n_batches):
+            return
+        self._told = now
+        means = learner.meter.means() or {}
+        try:
+            self._tell(
+                {
+                    "epoch": learner.epoch + 1,
+                    "n_epochs": learner.config.epochs,
+                    "share": n_done / learner.n_batches,
+                    "loss": means.get("loss"),
+                    "images_per_second": learner.n_seen / max(now - learner.epoch_began, 1e-9),
+                    "seconds_left": (now - self._began) * (1 - done) / max(done - self._began_at, 1e-9),
+                }
+            )
+        except KeyboardInterrupt:
+            self.stop_asked = True
+
+    def _note_best(self, row: dict[str, Any]) -> bool:
+        best = self.history["best_epoch"]
+        is_best = best is None or _judged(row) < _judged(self.history["epochs"][best - 1])
+        if is_best:
+            self.history["best_epoch"] = row["epoch"]
+        return is_best
+
+    def _note_trouble(self, epoch: int, learner: Learner) -> None:
+        dead = watch.note_dead(self.history, epoch, torch.cat(learner.codes)) if learner.codes else None
+        for message in (dead, watch.note_overfitting(self.history, epoch)):
+            if message:
+                log.warning("epoch %d: %s", epoch, message)
+
+    def _is_patience_over(self, patience: int) -> bool:
+        return bool(patience) and len(self.history["epochs"]) - self.history["best_epoch"] >= patience
+
+
+def new_history() -> dict[str, Any]:
+    """Return the history of a training that has not begun."""
+    return {"epochs": [], "best_epoch": None, "warnings": [], "seconds": 0.0, "interrupted": True}
+
+
+def _judged(row: dict[str, Any]) -> float:
+    return (row["validation"] or row["train"])["loss"]
+
+
+def _weights(learner: Learner) -> dict[str, Any]:
+    return {
+        "network": learner.network.state_dict(),
+        "mixture": learner.mixture.state_dict(),
+        "epoch": learner.epoch,
+    }
+
+
+def _row(learner: Learner) -> dict[str, Any]:
+    evaluated = {name: meter.means() for name, meter in learner.evaluated.items()}
+    return {
+        "epoch": learner.epoch + 1,
+        "train": learner.meter.means(),
+        "validation": evaluated.get("validation"),
+        "test": evaluated.get("test"),
+        "learning_rate": learner.optimizer.param_groups[0]["lr"],
+        "images_per_second": learner.n_seen / learner.train_seconds,
+        "seconds": time.perf_counter() - learner.epoch_began,
+    }
+
+
+@torch.no_grad()
+def _picture(learner: Learner) -> UInt8[np.ndarray, "h w 3"]:
+    """Paint some images of the test set (or of what there is), and their reconstructions below them."""
+    shown = (*learner.images.evaluated, "train")
+    images = getattr(learner.images, "test" if "test" in shown else shown[0])[:_N_PICTURES]
+    learner.network.eval()
+    device = next(learner.network.parameters()).device
+    painted = learner.network(batches.as_input(torch.from_numpy(np.array(images)).to(device)))
+    learner.network.train()
+    again = painted.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in (np.asarray(images), again)], axis=0)

@@ -1,0 +1,162 @@
+"""One training as pytorch-lightning sees it: batches, steps, optimiser and schedule."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from zehn.config import TrainConfig
+from zehn.errors import TrainingError
+from zehn.models import Network
+from zehn.objectives import Mixture, Step
+from zehn.train import batches
+from zehn.train.meters import Meter, measure
+
+_EVALUATION = 2**31
+"""Stands for the epoch in the seeds of what is drawn for evaluation, so that every epoch draws the same."""
+_EVALUATION_BATCHES = 2
+"""How many training batches one evaluation batch holds."""
+_BETAS = (0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of the three splits, uint8 (n, h, w, 3); validation and test may be empty."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    @property
+    def evaluated(self) -> list[str]:
+        """Which of validation and test there are."""
+        return [name for name in ("validation", "test") if len(getattr(self, name))]
+
+
+def one_cycle(progress: float, warmup_share: float) -> float:
+    """Return the factor on the peak learning rate, 0 to 1: linear up, then half a cosine down to 0.
+
+    The shape is Smith's 1cycle (arXiv 1708.07120) with the cosine descent of SGDR (arXiv 1608.03983).
+    """
+    if progress < warmup_share:
+        return progress / warmup_share
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup_share) / max(1 - warmup_share, 1e-9)))
+
+
+class Learner(pl.LightningModule):
+    """Trains a network by a mixture of objectives, whatever either of them is.
+
+    Attributes:
+        epoch: how many epochs are finished.
+        first_batch: how many batches of the epoch that begins are done already (after an interruption).
+        meter: sums over the training batches of this epoch.
+        evaluated: sums over validation and test of this epoch.
+        codes: codes of the validation images, (n, d), of this epoch, batch by batch.
+        train_seconds: wall time of this epoch's training batches.
+
+    """
+
+    def __init__(self, network: Network, mixture: Mixture, images: Images, config: TrainConfig, seed: int) -> None:
+        super().__init__()
+        self.network, self.mixture = network, mixture
+        self.images, self.config, self.seed = images, config, seed
+        self.optimizer = self._build_optimizer()
+        self.epoch, self.first_batch, self.meter = 0, 0, Meter()
+        self.n_batches = len(batches.Batches(images.train, config.batch_size, np.arange(len(images.train))))
+        self.evaluated: dict[str, Meter] = {}
+        self.codes: list[Tensor] = []
+        self.epoch_began, self.train_seconds, self.n_seen = time.perf_counter(), 0.0, 0
+
+    def progress(self, batch: int) -> float:
+        """Return how much of the whole training is done, 0 to 1, before a batch of this epoch."""
+        return (self.epoch + batch / self.n_batches) / self.config.epochs
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the optimiser."""
+        return self.optimizer
+
+    def train_dataloader(self) -> batches.Batches:
+        """Return the batches of the epoch that begins, from where it was interrupted if it was."""
+        order = batches.shuffled(len(self.images.train), self.seed, self.epoch)
+        return batches.Batches(self.images.train, self.config.batch_size, order, self.first_batch)
+
+    def val_dataloader(self) -> list[batches.Batches]:
+        """Return the batches of validation and test, whichever there are."""
+        size = _EVALUATION_BATCHES * self.config.batch_size
+        return [batches.Batches(getattr(self.images, name), size) for name in self.images.evaluated]
+
+    def transfer_batch_to_device(
+        self,
+        batch: batches.Batch,
+        device: torch.device,
+        dataloader_idx: int,  # noqa: ARG002 - lightning's signature
+    ) -> batches.Batch:
+        """Move a batch, still uint8, to where the network is."""
+        return batches.Batch(batch.images.to(device), batch.index)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what draws from torch's own state, such as dropout, and begin this epoch's sums."""
+        torch.manual_seed(batches.generator(self.seed, self.epoch, self.first_batch).initial_seed())
+        self.epoch_began, self.n_seen = time.perf_counter(), 0
+        self.evaluated, self.codes = {name: Meter() for name in self.images.evaluated}, []
+
+    def on_train_batch_start(self, batch: batches.Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Set the learning rate of this step."""
+        rate = self.config.learning_rate * one_cycle(self.progress(batch.index), self.config.warmup_share)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def training_step(self, batch: batches.Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Return the loss of one batch."""
+        draws = batches.generator(self.seed, self.epoch, batch.index)
+        images = batches.flip(batch.images, draws) if self.config.flip else batch.images
+        step = Step(self.network, batches.as_input(images), draws, self.progress(batch.index))
+        return self._measured(step, self.meter, f"step {batch.index + 1}")
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        """Keep one odd batch from throwing the weights far away."""
+        if self.config.gradient_clip:
+            nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip)
+
+    def on_train_batch_end(self, outputs: Any, batch: batches.Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Take the time."""
+        self.n_seen += len(batch.images)
+        self.train_seconds = time.perf_counter() - self.epoch_began
+
+    def validation_step(self, batch: batches.Batch, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
+        """Measure one batch of validation or test."""
+        name = self.images.evaluated[dataloader_idx]
+        draws = batches.generator(self.seed, _EVALUATION, batch.index)
+        step = Step(self.network, batches.as_input(batch.images), draws, self.progress(self.n_batches))
+        self._measured(step, self.evaluated[name], f"{name} batch {batch.index + 1}")
+        if name == "validation":
+            self.codes.append(step.codes.float().cpu())
+
+    def _measured(self, step: Step, meter: Meter, where: str) -> Tensor:
+        terms = self.mixture.terms(step)
+        loss = self.mixture.total(terms)
+        quantities = measure(step, loss, terms)
+        if not math.isfinite(quantities["loss"]):
+            raise TrainingError(
+                f"the loss became {quantities['loss']} in epoch {self.epoch + 1}, {where}; lower train.learning_rate "
+                f"(it is {self.config.learning_rate:g}) or set train.precision to float32; resuming goes on from the "
+                "last epoch that was sound"
+            )
+        meter.add(quantities, len(step.images))
+        return loss
+
+    def _build_optimizer(self) -> torch.optim.Optimizer:
+        """Build AdamW (arXiv 1711.05101); biases, gains and the like do not decay."""
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.config.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0, betas=_BETAS)

@@ -1,0 +1,64 @@
+"""What goes wrong in a training and can be seen from its numbers: dead latent dimensions, over-fitting, no numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+_DEAD_SHARE = 0.01
+"""A latent dimension is dead when its spread is below this share of the widest one's …"""
+_DEAD_SPREAD = 1e-4
+"""… or below this."""
+_WINDOW = 5
+"""Epochs over which training improves and validation worsens before it counts as over-fitting."""
+
+
+def find_dead(codes: Tensor) -> list[int]:
+    """Return the latent dimensions that no longer tell images apart, judged by the spread of codes (n, d)."""
+    spreads = codes.float().std(dim=0, correction=0)
+    threshold = max(_DEAD_SPREAD, _DEAD_SHARE * float(spreads.max()))
+    return [dimension for dimension, spread in enumerate(spreads.tolist()) if spread < threshold]
+
+
+def is_overfitting(epochs: Sequence[Mapping[str, Any]], window: int = _WINDOW) -> bool:
+    """Say whether, over the last ``window`` epochs, the training loss fell while every validation loss was worse.
+
+    Worse than the best one before them, and the last one worse than the window's first.
+    """
+    if len(epochs) <= window or any(row["validation"] is None for row in epochs):
+        return False
+    train = [row["train"]["loss"] for row in epochs]
+    validation = [row["validation"]["loss"] for row in epochs]
+    best_before = min(validation[:-window])
+    worse = min(validation[-window:]) > best_before and validation[-1] > validation[-window]
+    return bool(worse and train[-1] < train[-window])
+
+
+def note_dead(history: dict[str, Any], epoch: int, codes: Tensor) -> str | None:
+    """Add a warning about dead dimensions that were not dead before; return its message."""
+    dead = find_dead(codes)
+    told = {dimension for warning in history["warnings"] for dimension in warning.get("dimensions", ())}
+    fresh = [dimension for dimension in dead if dimension not in told]
+    if not fresh:
+        return None
+    message = (
+        f"latent dimensions {', '.join(map(str, fresh))} of {codes.shape[1]} have hardly any spread over the "
+        "validation images: they carry no information; a lower train.learning_rate or fewer model.n_components may help"
+    )
+    history["warnings"].append({"kind": "dead-dimension", "epoch": epoch, "message": message, "dimensions": fresh})
+    return message
+
+
+def note_overfitting(history: dict[str, Any], epoch: int) -> str | None:
+    """Add a warning, once, when training improves and validation worsens; return its message."""
+    told = any(warning["kind"] == "over-fitting" for warning in history["warnings"])
+    if told or not is_overfitting(history["epochs"]):
+        return None
+    message = (
+        f"over-fitting: in the last {_WINDOW} epochs the training loss fell while the validation loss was above its "
+        f"best, of epoch {history['best_epoch']}, whose weights are kept; fewer train.epochs or more images may help"
+    )
+    history["warnings"].append({"kind": "over-fitting", "epoch": epoch, "message": message})
+    return message
