@@ -51,8 +51,10 @@ class _Box:
 
     @property
     def side(self) -> str:
-        """Height and width of what it gives, as text; empty where it gives a plain vector."""
-        return f"{self.shape[1]} × {self.shape[2]}" if len(self.shape) == 3 else ""
+        """Height and width of what it gives, as text ("16²"); empty where it gives a plain vector."""
+        if len(self.shape) != 3:
+            return ""
+        return f"{self.shape[1]}²" if self.shape[1] == self.shape[2] else f"{self.shape[1]}:{self.shape[2]}"
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,9 @@ _PITCH_MOST, _PITCH_LEAST = 0.29, 0.165
 _FUNNEL = 1.5
 """How much more the widths of boxes differ than the logarithms of what they hold."""
 _WIDTHS = (1.45, 2.2)
-_OUTER, _COUNTS = 0.06, 0.66
+_OUTER, _COUNTS = 0.09, 0.66
 """Where the sides stand, from the edge of the page, and room for parameter counts beside the boxes, in inches."""
-_CENTRES = {"encoder": 0.26 + _WIDTHS[1] / 2, "decoder": TEXT_WIDTH - 0.26 - _COUNTS - _WIDTHS[1] / 2}
+_CENTRES = {"encoder": 0.3 + _WIDTHS[1] / 2, "decoder": TEXT_WIDTH - 0.3 - _COUNTS - _WIDTHS[1] / 2}
 _CHARACTER = 0.063
 """Mean width of a character, in inches."""
 
@@ -260,13 +262,13 @@ def _draw_code(axes: Axes, n_components: int, bottom: float) -> None:
 def _draw_sides(axes: Axes, half: str, rows: list[_Box], top: float, pitch: float) -> None:
     """Bracket the rows whose outputs have the same height and width, on the outer edge of the half."""
     outer = _OUTER if half == "encoder" else TEXT_WIDTH - _OUTER
-    inner = outer + (0.09 if half == "encoder" else -0.09)
+    inner = outer + (0.12 if half == "encoder" else -0.12)
     for side, group in groupby(range(len(rows)), key=lambda index: rows[index].side):
         members = list(group)
         if side:
             first, last = top + (members[0] + 0.14) * pitch, top + (members[-1] + 0.86) * pitch
             axes.plot([inner, inner], [first, last], color=MUTED, linewidth=0.8)
-            axes.text(outer, (first + last) / 2, side, rotation=90, ha="center", va="center", size=SMALL, color=MUTED)
+            axes.text(outer, (first + last) / 2, side, ha="center", va="center", size=SMALL, color=MUTED)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -30,6 +30,8 @@ from zehn.plugins import require
 
 Labels = Integer[np.ndarray, " n"]
 
+N_PAIRED = 10
+"""Dimensions that a pairplot shows at most."""
 _N_LAYERS = 12
 """The points of a map are drawn in so many mixed layers, so that no class lies on top of all others."""
 _N_NAME = 14
@@ -42,13 +44,18 @@ _CROWDED = 3_000
 """More points than this are drawn small, and as pixels inside a vector file."""
 
 
+def pairplot_width(n_components: int) -> float:
+    """Return the width of the pairplot of codes of so many dimensions, in inches."""
+    return min(TEXT_WIDTH, _LARGEST_PANEL * min(n_components, N_PAIRED))
+
+
 @styled
 def pairplot(
     codes: Float[np.ndarray, "n d"],
     labels: Labels | None = None,
     class_names: Sequence[str] = (),
     *,
-    n_dimensions: int = 10,
+    n_dimensions: int = N_PAIRED,
 ) -> Figure:
     """Draw seaborn's pairplot of some codes, of their first ``n_dimensions`` where they have more (and say so).
 
@@ -73,25 +80,27 @@ def umap_scatter(
     trustworthiness: float | None = None,
     purity: float | None = None,
 ) -> Figure:
-    """Draw the UMAP of codes, coloured by class, every class named at the median of its points and in a legend.
+    """Draw the UMAP of codes, coloured by class, every class named in a legend and at the median of its points.
 
     Args:
         points: the map's coordinates.
         labels: class of every point; without them all points look the same.
-        class_names: names of the classes; the largest :data:`~zehn.figures.style.N_NAMED` are named.
+        class_names: names of the classes. With more than :data:`~zehn.figures.style.N_NAMED` the legend names the
+            largest of them, and none is named on the map.
         trustworthiness: of the map, 0 to 1, said below it.
         purity: share of a point's ten nearest neighbours on the map that are of its class, said below it.
 
     """
-    figure = Figure(figsize=(TEXT_WIDTH, 5.2))
+    figure = Figure(figsize=(TEXT_WIDTH, 4.9))
     axes = figure.add_axes((0.01, 0.045, 0.82 if labels is not None else 0.98, 0.945))
     clear(axes)
     _draw_points(axes, points, labels)
     axes.set_aspect("equal", adjustable="datalim")
     if labels is not None:
-        named = _largest(labels)
-        _name_medians(axes, points, labels, named, class_names)
-        _add_legend(figure, (0.845, 0.985), named, class_names, n_classes=len(np.unique(labels)))
+        named, n_classes = _largest(labels), len(np.unique(labels))
+        if n_classes == len(named):
+            _name_medians(axes, points, labels, named, class_names)
+        _add_legend(figure, (0.845, 0.985), named, class_names, n_classes=n_classes)
     figure.text(0.01, 0.012, _describe(len(points), trustworthiness, purity), fontsize=SMALL, color=MUTED)
     return figure
 

@@ -25,7 +25,9 @@ from zehn.figures.style import (
 N_QUERIES_SHOWN, N_HITS_SHOWN = 20, 10
 """Queries and hits that one figure holds."""
 
-_TINY = 5.5
+_N_UPRIGHT = 10
+"""Queries side by side on an upright page, at most."""
+_TINY = 5.2
 """Size of the class names under hits, in points."""
 _GAP = 0.05
 """Room between two images, in inches."""
@@ -38,11 +40,16 @@ _NAMES = 0.72
 """Room for the names of classes beside their samples, in inches."""
 _CHARACTER = 0.62
 """Mean width of a character in units of the size of the text."""
-_COVER = (4, 9)
+_COVER = (5, 9)
 """Queries and hits on the cover."""
 
 Images = UInt8[np.ndarray, "n h w 3"]
 Hits = Sequence[Sequence[Mapping[str, Any]]]
+
+
+def is_wide(n_queries: int) -> bool:
+    """Say whether the figure of so many queries' hits is made for a page turned on its side."""
+    return n_queries > _N_UPRIGHT
 
 
 @styled
@@ -141,7 +148,7 @@ def hits(
 
     """
     n_queries, n_hits = min(len(queries), N_QUERIES_SHOWN), min(hit_images.shape[1], N_HITS_SHOWN)
-    width, n_columns = (TEXT_WIDTH, 10) if n_queries <= 10 else (LANDSCAPE_WIDTH, N_QUERIES_SHOWN)
+    width, n_columns = (LANDSCAPE_WIDTH, N_QUERIES_SHOWN) if is_wide(n_queries) else (TEXT_WIDTH, _N_UPRIGHT)
     left, right = 0.4, 0.08
     cell = (width - left - right - (n_columns - 1) * _GAP) / n_columns
     lefts = edges(n_queries, cell + _GAP, left)

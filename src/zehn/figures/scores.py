@@ -19,8 +19,10 @@ PRECISIONS = ("P@1", "P@5", "P@10", "P@50", "P@100")
 _NO_LABELS = "These images have no labels: there is nothing to measure precision against."
 _N_NAME = 18
 _SHADES = LinearSegmentedColormap.from_list("zehn", ["#F4F7F8", "#8FBAC2", ACCENT])
-_CELL, _N_LEVEL = 0.8, 6
-"""Width of a cell of the heat map in inches, and how many names stand level below it before they are tilted."""
+OVERLAP_WIDTH = 4.8
+"""Width of the heat map of overlaps, in inches."""
+_CELL, _N_LEVEL = 0.31, 6
+"""Height of a cell of the heat map in inches, and how many names stand level below it before they are tilted."""
 _OWN, _OTHER = "#4F93A0", "#9DB8BE"
 _ROW = 0.2
 """Height of one row of bars, in inches."""
@@ -58,8 +60,7 @@ def overlap(overlaps: Mapping[str, Mapping[str, float]]) -> Figure:
     names = list(overlaps)
     shares = np.array([[overlaps[a].get(b, np.nan if a != b else 1.0) for b in names] for a in names], dtype=float)
     left, edge, foot = 0.95, 0.05, 0.3 if len(names) <= _N_LEVEL else 0.75
-    cell = min(_CELL, (TEXT_WIDTH - left - edge) / len(names))
-    width, height = left + cell * len(names) + edge, edge + 0.75 * cell * len(names) + foot
+    width, height = OVERLAP_WIDTH, edge + _CELL * len(names) + foot
     figure = Figure(figsize=(width, height))
     axes = figure.subplots()
     axes.pcolormesh(np.ma.masked_invalid(shares), cmap=_SHADES, vmin=0, vmax=1, edgecolors=PAPER, linewidth=1.5)
