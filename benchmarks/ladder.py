@@ -1,0 +1,294 @@
+"""How the model grew: each rung of the ladder trained under the same small budget, and scored by protocol.md.
+
+    python benchmarks/ladder.py --minutes 3 --seeds 3 --out runs/ladder
+
+writes ``ladder.md`` (the table) and ``ladder.json`` (every number) into the folder, after each training; what is there
+already, of the same settings, is not trained again. A few batches of each rung tell how many epochs fit into the
+budget; ``--epochs`` fixes them instead. No label is used but to score.
+
+While recipes are being chosen, ``--held-out 5000`` scores on that many training images that no rung learns from, and
+leaves the test set alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zehn import codes, config, datasets, models, store
+from zehn.config import Config, ModelConfig, TrainConfig
+from zehn.datasets import Dataset
+from zehn.errors import UnknownNameError
+from zehn.evaluate import evaluate
+from zehn.train import train
+
+MEASURES = ("P@10", "mAP@1000", "MAP@R", "20-NN accuracy")
+PACE_BATCHES = 8
+"""Batches that tell how fast a rung trains."""
+SECONDS_PER_MINUTE = 60
+VALIDATION_SHARE = 0.02
+HELD_OUT_SEED = 1
+
+CONTRAST: Mapping[str, float] = {"contrastive": 1.0, "code_contrastive": 1.0, "reconstruction": 5.0}
+ON_VIEWS: Mapping[str, Mapping[str, Any]] = {"reconstruction": {"view": "augmented"}}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the ladder."""
+
+    name: str
+    why: str
+    """What it adds, and what is hoped for."""
+    architecture: str = "residual"
+    objectives: Mapping[str, float] = field(default_factory=lambda: {"reconstruction": 1.0})
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    teacher: str = ""
+    """The rung whose model of the same seed this one learns from."""
+
+
+RUNGS = (
+    Rung("dense", "Two dense layers each way: what ten numbers keep of a picture without knowing it is one.", "dense"),
+    Rung("conv", "Convolutions know that neighbouring pixels belong together.", "conv"),
+    Rung("residual", "Depth, trainable because each block adds to what is there: the best reconstruction."),
+    Rung(
+        "+ contrastive",
+        "Two views of a picture should have one code, and different pictures different ones: kind instead of colour.",
+        objectives=CONTRAST,
+        options=ON_VIEWS,
+    ),
+    Rung(
+        "+ self-labelling",
+        "Prototypes share the images among themselves, so that groups form where views alone leave a continuum.",
+        objectives={**CONTRAST, "self_labelling": 0.5},
+        options={**ON_VIEWS, "self_labelling": {"begin": 0.3}},
+    ),
+    Rung(
+        "+ distillation",
+        "A student learns the flip-averaged codes of the rung above without views, and has time left to reconstruct.",
+        objectives={"distillation": 1.0, "reconstruction": 5.0},
+        teacher="+ self-labelling",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every rung may spend."""
+
+    minutes: float
+    epochs: int
+    """Fixed number of epochs; 0 means as many as fit into the minutes."""
+    assignments: tuple[str, ...] = ()
+    """Settings for all rungs, as ``zehn --set`` takes them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train what is missing, score it, and write the table."""
+    given = _parse(arguments)
+    dataset = load_dataset(given)
+    budget = Budget(given.minutes, given.epochs, tuple(given.set))
+    results = []
+    for seed, rung in itertools.product(range(given.seeds), _chosen(given.rungs)):
+        results.append(climb(rung, dataset, budget, seed, given))
+        write_table(results, given, dataset)
+    print((given.out / "ladder.md").read_text(encoding="utf-8"))
+
+
+def load_dataset(given: argparse.Namespace) -> Dataset:
+    """Load the images; with ``--held-out``, training images stand in for the test set."""
+    dataset = datasets.subset(datasets.load(given.dataset), given.n_train, given.n_test, 0)
+    if not given.held_out:
+        return dataset
+    kept, held = datasets.split_validation(dataset.n_train, given.held_out / dataset.n_train, HELD_OUT_SEED)
+    labels = dataset.y_train
+    return dataclasses.replace(
+        dataset,
+        name=f"{dataset.name}, {len(held)} held-out training images",
+        x_train=dataset.x_train[kept],
+        y_train=None if labels is None else labels[kept],
+        x_test=dataset.x_train[held],
+        y_test=None if labels is None else labels[held],
+        paths=None,
+    )
+
+
+def climb(rung: Rung, dataset: Dataset, budget: Budget, seed: int, given: argparse.Namespace) -> dict[str, Any]:
+    """Return a rung's result for one seed: from its folder if it was made under the same settings, else by training."""
+    folder = rung_path(given.out, rung.name, seed)
+    settings = configure(rung, budget, seed, teacher_path(rung, seed, given))
+    made_from: dict[str, Any] = {
+        "config": config.to_toml(settings),
+        "dataset": dataset.name,
+        "n_images": [dataset.n_train, dataset.n_test],
+    }
+    made_from |= {"minutes": budget.minutes, "epochs": budget.epochs}
+    path = folder / "result.json"
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known["made_from"] == made_from:
+            return dict(known)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    print(f"{rung.name}, seed {seed} …", flush=True)
+    trained = train_rung(rung, settings, dataset, budget, folder)
+    scores = score(store.load_model(folder / "model.h5"), dataset, settings.train.device)
+    result = {"rung": rung.name, "seed": seed, "made_from": made_from, **trained, **scores}
+    store.write_atomically(path, json.dumps(result, indent=1))
+    return result
+
+
+def rung_path(out: Path, name: str, seed: int) -> Path:
+    """Return where a rung's model and result for one seed are kept."""
+    return out / name.strip("+ ").replace(" ", "-") / str(seed)
+
+
+def teacher_path(rung: Rung, seed: int, given: argparse.Namespace) -> Path | None:
+    """Return the model that a rung learns from, if it learns from one."""
+    if not rung.teacher:
+        return None
+    path = given.teacher or rung_path(given.out, rung.teacher, seed) / "model.h5"
+    if not path.is_file():
+        raise SystemExit(f"{rung.name!r} learns from {rung.teacher!r}: expected its model at {path}; train it first")
+    return Path(path)
+
+
+def configure(rung: Rung, budget: Budget, seed: int, teacher: Path | None) -> Config:
+    """Return a rung's settings: the defaults, its objectives, and what was set for all rungs.
+
+    Options of the model are for rungs of the default architecture alone.
+    """
+    has_options = rung.architecture == ModelConfig.architecture
+    options = {name: dict(given) for name, given in rung.options.items()}
+    if teacher is not None:
+        options.setdefault("distillation", {})["teacher"] = str(teacher)
+    own = TrainConfig(objectives=rung.objectives, objective_options=options)
+    model = ModelConfig(architecture=rung.architecture)
+    shared = [name for name in budget.assignments if has_options or not name.startswith("model.options")]
+    return config.changed(Config(seed=seed, model=model, train=own), shared)
+
+
+def train_rung(rung: Rung, settings: Config, dataset: Dataset, budget: Budget, folder: Path) -> dict[str, Any]:
+    """Train a rung within the budget, keep its model, and say what it took."""
+    kept, held = datasets.split_validation(dataset.n_train, VALIDATION_SHARE, settings.seed)
+    x_train, x_validation = dataset.x_train[kept], dataset.x_train[held]
+    n_epochs, n_train = (budget.epochs, len(x_train)) if budget.epochs else pace(settings, x_train, budget, folder)
+    x_train, training = x_train[:n_train], dataclasses.replace(settings.train, epochs=n_epochs)
+    network, began = build(settings, x_train), time.perf_counter()
+    train(network, x_train, x_validation, None, training, folder, seed=settings.seed)
+    seconds = time.perf_counter() - began
+    model = codes.from_network(network, x_train, config_toml=config.to_toml(settings), card={"name": rung.name})
+    store.save_model(folder / "model.h5", model)
+    shutil.rmtree(folder / "checkpoints")
+    n_parameters = {half: models.n_parameters(getattr(network, half)) for half in ("encoder", "decoder")}
+    return {"seconds": seconds, "epochs": n_epochs, "n_train": n_train, "n_parameters": n_parameters}
+
+
+def pace(settings: Config, x_train: np.ndarray, budget: Budget, folder: Path) -> tuple[int, int]:
+    """Return how many epochs over how many images fit into the budget, from the pace of a few batches."""
+    n_probed = PACE_BATCHES * settings.train.batch_size
+    probe = dataclasses.replace(settings.train, epochs=1)
+    network = build(settings, x_train)
+    history = train(network, x_train[:n_probed], x_train[:0], None, probe, folder, seed=settings.seed)
+    n_images = budget.minutes * SECONDS_PER_MINUTE * history["epochs"][0]["images_per_second"]
+    n_least = min(len(x_train), settings.train.batch_size)
+    return max(1, round(n_images / len(x_train))), min(len(x_train), max(n_least, round(n_images)))
+
+
+def build(settings: Config, x_train: np.ndarray) -> models.Network:
+    """Build a rung's untrained network."""
+    model = settings.model
+    return models.build(
+        model.architecture,
+        n_components=model.n_components,
+        image_size=x_train.shape[1],
+        options=model.options,
+        seed=settings.seed,
+    )
+
+
+def score(model: store.Model, dataset: Dataset, device: str) -> dict[str, Any]:
+    """Score a model by both protocols."""
+    found = evaluate(model, dataset, baselines=False, device=device)
+    protocols = found["protocols"].items()
+    scores = {name: {measure: given[measure] for measure in MEASURES} for name, given in protocols}
+    return {"mse": found["reconstruction"]["mse"], "scores": scores}
+
+
+def write_table(results: Sequence[Mapping[str, Any]], given: argparse.Namespace, dataset: Dataset) -> None:
+    """Write every number as JSON, and the table of means (and spreads, over several seeds) as markdown."""
+    fit = f"{given.epochs} epochs" if given.epochs else f"{given.minutes:g} minutes of training"
+    heading = (
+        f"Each rung: {fit} on {dataset.n_train:,} images; {dataset.n_test:,} queries ({dataset.name}), main protocol."
+    )
+    lines = [heading, "", f"| rung | {' | '.join(COLUMNS)} | why |", "|---" * (len(COLUMNS) + 2) + "|"]
+    for rung in RUNGS:
+        rows = [result for result in results if result["rung"] == rung.name]
+        if rows:
+            cells = [told([read(row) for row in rows], form) for read, form in COLUMNS.values()]
+            lines.append(f"| {rung.name} | {' | '.join(cells)} | {rung.why} |")
+    store.write_atomically(given.out / "ladder.json", json.dumps(list(results), indent=1))
+    store.write_atomically(given.out / "ladder.md", "\n".join(lines) + "\n")
+
+
+def told(values: Sequence[float | None], form: str) -> str:
+    """Return a mean, with the standard deviation where there are several values; a dash where one is missing."""
+    found = [value for value in values if value is not None]
+    if len(found) < len(values):
+        return "–"
+    spread = f" ± {statistics.stdev(found):{form}}" if len(found) > 1 else ""
+    return f"{statistics.mean(found):{form}}{spread}"
+
+
+def _main_protocol(measure: str) -> Callable[[Mapping[str, Any]], float | None]:
+    return lambda result: (result["scores"]["main"][measure] or {}).get("mean")
+
+
+COLUMNS: Mapping[str, tuple[Callable[[Mapping[str, Any]], float | None], str]] = {
+    "MSE": (lambda result: result["mse"]["mean"], ".4f"),
+    **{measure: (_main_protocol(measure), ".3f") for measure in MEASURES},
+    "seconds": (lambda result: result["seconds"], ".0f"),
+    "epochs": (lambda result: result["epochs"], ".0f"),
+}
+"""Columns of the table: how each is read from a result, and how it is written."""
+
+
+def _chosen(names: str) -> list[Rung]:
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    known = {rung.name: rung for rung in RUNGS}
+    for name in wanted:
+        if name not in known:
+            raise UnknownNameError("rung", name, known)
+    return [rung for rung in RUNGS if not wanted or rung.name in wanted]
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("runs/ladder"), help="folder for models, results and the table")
+    add("--dataset", default="cifar10")
+    add("--minutes", type=float, default=3.0, help="budget of one training")
+    add("--epochs", type=int, default=0, help="fixed number of epochs instead of minutes")
+    add("--seeds", type=int, default=1, help="trainings of each rung")
+    add("--rungs", default="", help='some rungs only, by name: "residual,+ contrastive"')
+    add("--n-train", type=int, default=0, help="training images; 0 means all")
+    add("--n-test", type=int, default=0, help="test images; 0 means all")
+    add("--held-out", type=int, default=0, help="score on this many training images instead of the test set")
+    add("--teacher", type=Path, help="model to distil, instead of the rung above")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting for all rungs (train.device=cpu)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

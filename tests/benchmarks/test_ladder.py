@@ -1,0 +1,58 @@
+"""The ladder trains each rung once, passes a rung's model on to the rung that learns from it, and says what came."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from zehn.errors import UnknownNameError
+
+PATH = Path(__file__).parents[2] / "benchmarks" / "ladder.py"
+TINY = ["--dataset", "digits", "--n-train", "120", "--n-test", "24", "--set", "model.options.widths=[4, 8, 8]"]
+
+
+@pytest.fixture(scope="module")
+def ladder() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ladder", PATH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["ladder"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_climbs_and_remembers(ladder: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rungs = ["--rungs", "+ self-labelling,+ distillation"]
+    given = [*TINY, *rungs, "--epochs", "1", "--held-out", "40", "--out", str(tmp_path)]
+    ladder.main(given)
+    assert capsys.readouterr().out.count("seed 0 …") == 2
+    results = json.loads((tmp_path / "ladder.json").read_text(encoding="utf-8"))
+    assert [result["rung"] for result in results] == ["+ self-labelling", "+ distillation"]
+    assert all(0 < result["scores"]["main"]["P@10"]["mean"] < 1 and result["mse"]["mean"] > 0 for result in results)
+    table = (tmp_path / "ladder.md").read_text(encoding="utf-8")
+    assert "40 queries (digits, 40 held-out training images)" in table
+    assert f"| + distillation | {results[1]['mse']['mean']:.4f} | " in table
+    ladder.main(given)
+    assert "seed 0 …" not in capsys.readouterr().out
+    assert json.loads((tmp_path / "ladder.json").read_text(encoding="utf-8")) == results
+
+
+def test_the_budget_is_kept(ladder: ModuleType, tmp_path: Path) -> None:
+    ladder.main([*TINY, "--rungs", "dense", "--minutes", "0.01", "--seeds", "2", "--out", str(tmp_path)])
+    results = json.loads((tmp_path / "ladder.json").read_text(encoding="utf-8"))
+    assert [result["seed"] for result in results] == [0, 1]
+    assert all(result["epochs"] >= 1 and result["seconds"] < 30 for result in results)
+    assert " ± " in (tmp_path / "ladder.md").read_text(encoding="utf-8")
+
+
+def test_it_says_what_is_missing(ladder: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"learns from '\+ self-labelling': expected its model at"):
+        ladder.main([*TINY, "--rungs", "+ distillation", "--epochs", "1", "--out", str(tmp_path)])
+    with pytest.raises(UnknownNameError, match="unknown rung 'densse'; did you mean 'dense'"):
+        ladder.main([*TINY, "--rungs", "densse", "--out", str(tmp_path)])
