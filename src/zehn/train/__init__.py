@@ -59,36 +59,34 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
     """Train a network in place; afterwards it holds the weights of the epoch with the best validation loss.
 
     Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``logs/`` (TensorBoard) and ``history.json`` into
-    ``folder``, at each epoch's end. Without ``resume`` what an earlier training left there is removed; with it, the
-    training goes on from ``last.ckpt`` if there is one. Ctrl-C saves after the batch at hand and returns.
+    ``folder`` at each epoch's end. Ctrl-C saves after the batch at hand and returns.
 
-    The training figures of an epoch are means over its batches, taken while the weights change, on the images as
-    trained on (flipped, if so configured); validation and test figures are taken at the epoch's end, in the precision
-    of the training. The test images are measured and shown, and used for nothing else. Without validation images
-    the training loss picks the best epoch.
+    The training figures of an epoch are means over its batches while the weights change, on images as trained on;
+    validation and test figures are taken at its end, in the training's precision. Test images are measured and shown,
+    no more. Without validation images the training loss picks the best epoch.
 
     Args:
-        network: as :func:`zehn.models.build` returns it; its ``image_size`` must be that of the images.
-        x_train: images to learn from, at least one; with fewer than a batch, all of them are one batch.
+        network: as :func:`zehn.models.build` returns it, for images of this size.
+        x_train: images to learn from, at least one; fewer than a batch are one batch.
         x_validation: images held out of the training images; may be empty.
         x_test: images to measure each epoch by, or None.
         config: how to train.
-        folder: where everything is written.
+        folder: where everything is written; what an earlier training left there is removed unless ``resume``.
         seed: at least 0.
-        resume: go on with the training that ``folder`` holds.
-        start: ``scratch``, or the model file (or shipped model's name) whose weights to begin with.
-        progress: called after batches, a few times a second, with ``epoch``, ``n_epochs``, ``share`` (of the epoch's
-            batches, 0 to 1), ``loss`` (mean of the epoch so far), ``images_per_second`` and ``seconds_left``.
+        resume: go on from the ``last.ckpt`` that ``folder`` holds, if any.
+        start: ``scratch``, or the model file (or shipped model) whose weights to begin with.
+        progress: called a few times a second with ``epoch``, ``n_epochs``, ``share`` (of the epoch's batches, 0 to 1),
+            ``loss`` (mean of the epoch so far), ``images_per_second`` and ``seconds_left``.
 
     Returns:
-        The history: ``epochs`` (each ``epoch``, ``train``/``validation``/``test`` with ``loss``, ``mse``, ``psnr``,
-        ``channel_accuracy``, and ``learning_rate``, ``images_per_second``, ``seconds``), ``best_epoch``, ``warnings``
+        ``epochs`` (each ``epoch``, ``train``/``validation``/``test`` with ``loss``, ``mse``, ``psnr``,
+        ``channel_accuracy``; ``learning_rate``, ``images_per_second``, ``seconds``), ``best_epoch``, ``warnings``
         (``kind``, ``epoch``, ``message``), ``precision``, ``device``, ``seconds``, ``start``, ``interrupted``.
 
     Raises:
         InputError: images of another type or size than the network takes, or none to train on.
-        ConfigError: an unknown device, precision, objective or starting point, or a negative seed.
-        TrainingError: the loss is no longer a number, or the checkpoint to resume from is broken or of other settings.
+        ConfigError: an unknown device, precision, objective or start, or a negative seed.
+        TrainingError: the loss is no number any more; a checkpoint to resume from is broken or of other settings.
         RunError: the folder cannot be written to, or the disk is full.
 
     """
@@ -99,7 +97,7 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
         raise ConfigError(f"seed must be at least 0, came {seed}")
     settings = _settings(network, images, config, seed, start)
     state = _find_state(folder, settings, resume=resume)
-    with torch.random.fork_rng(), _quiet():
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _quiet():
         return _train(network, images, config, folder, settings, state, progress)
 
 
