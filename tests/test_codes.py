@@ -226,9 +226,9 @@ class TestEncode:
         np.testing.assert_array_equal(codes.encode(model, mapped), codes.encode(model, images))
 
     def test_tells_its_progress(self, model: store.Model) -> None:
-        told: list[tuple[int, int]] = []
-        codes.encode(model, random_images(5), batch_size=2, progress=lambda done, of: told.append((done, of)))
-        assert told == [(2, 5), (4, 5), (5, 5)]
+        told: list[tuple[str, int, int]] = []
+        codes.encode(model, random_images(5), batch_size=2, progress=lambda *fact: told.append(fact))
+        assert told == [("encoding", 2, 5), ("encoding", 4, 5), ("encoding", 5, 5)]
 
     def test_torch_gives_the_same(self, model: store.Model, monkeypatch: pytest.MonkeyPatch) -> None:
         """The way that a GPU takes, taken on the processor."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import is_dataclass
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ def test_every_plugin_is_a_file_with_frozen_options(kind: str) -> None:
     found = plugins.names(kind)
     assert found
     for name in found:
-        options = plugins.load(kind, name).Options
+        options: Any = plugins.load(kind, name).Options
         assert is_dataclass(options)
         assert options.__dataclass_params__.frozen
 

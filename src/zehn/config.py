@@ -142,7 +142,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "query": {"n_resamples": 200},
     },
     "quick": {"train": {"epochs": 9}},
-    "standard": {"model": {"options": {"widths": [48, 96, 192]}}, "train": {"epochs": 36}},
+    "standard": {"model": {"options": {"widths": [48, 96, 192]}}, "train": {"epochs": 30}},
     "full": {
         "model": {
             "options": {"widths": [64, 128, 256], "encoder_depths": [2, 2, 2], "decoder_depths": [0, 2, 2]},

@@ -188,7 +188,7 @@ def test_it_is_downloaded_unpacked_and_found_again(
     pack(small_files, monkeypatch, url)
     told: list[str] = []
     home = tmp_path / "home"
-    folder = datasets.get("cifar10", data_dir=home, progress=lambda fact: told.append(fact["what"]))
+    folder = datasets.get("cifar10", data_dir=home, progress=lambda what, *_: told.append(what))
     assert folder == home / "cifar-10-batches-py"
     assert {path.name for path in home.iterdir()} == {"cifar-10-batches-py"}
     assert set(told) == {"downloading cifar-10-python.tar.gz"}

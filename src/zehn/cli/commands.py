@@ -24,9 +24,7 @@ def run(given: Namespace) -> int:
     """``zehn run``."""
     from zehn import pipeline
 
-    finished = pipeline.run(
-        _config(given), given.out, data_dir=given.data_dir, command=_command_line(), say=say(sys.stderr)
-    )
+    finished = pipeline.run(_config(given), given.out, data_dir=given.data_dir, command=_command_line(), say=say())
     _print_headline(finished)
     return 0
 
@@ -43,7 +41,7 @@ def train(given: Namespace) -> int:
         resume=given.resume,
         tensorboard=given.tensorboard,
         command=_command_line(),
-        say=say(sys.stderr),
+        say=say(),
     )
     print(f"model: {finished.path / 'train' / 'model.h5'}")
     print(f"curves: tensorboard --logdir {shlex.quote(str(finished.path / 'train' / 'logs'))}")
@@ -79,7 +77,7 @@ def get_data(given: Namespace) -> int:
     """``zehn data get``."""
     from zehn import datasets
 
-    print(datasets.get(given.name, data_dir=given.data_dir, progress=progress_line(sys.stderr)))
+    print(datasets.get(given.name, data_dir=given.data_dir, progress=progress_line()))
     return 0
 
 
@@ -87,8 +85,9 @@ def verify_data(given: Namespace) -> int:
     """``zehn data verify``."""
     from zehn import datasets
 
-    description, problems = datasets.verify(given.name, data_dir=given.data_dir, progress=progress_line(sys.stderr))
-    print(tables.data_table(description))
+    dataset = datasets.load(given.name, data_dir=given.data_dir, progress=progress_line())
+    problems = datasets.verify(given.name, dataset=dataset)
+    print(tables.data_table(datasets.describe(dataset)))
     for problem in problems:
         print(f"zehn: {problem}", file=sys.stderr)
     print("not as it should be" if problems else "all as it should be")
@@ -99,7 +98,7 @@ def describe_data(given: Namespace) -> int:
     """``zehn data info``."""
     from zehn import datasets
 
-    dataset = datasets.load(given.name, data_dir=given.data_dir, progress=progress_line(sys.stderr))
+    dataset = datasets.load(given.name, data_dir=given.data_dir, progress=progress_line())
     print(tables.data_table(datasets.describe(dataset)))
     return 0
 
@@ -111,10 +110,10 @@ def evaluate(given: Namespace) -> int:
 
     model = store.load_model(given.model)
     dataset = datasets.load(
-        given.dataset, image_size=model.image_size, data_dir=given.data_dir, progress=progress_line(sys.stderr)
+        given.dataset, image_size=model.image_size, data_dir=given.data_dir, progress=progress_line()
     )
     evaluation = evaluate_model(
-        model, dataset, distance=given.distance, baselines=not given.no_baselines, progress=progress_line(sys.stderr)
+        model, dataset, distance=given.distance, baselines=not given.no_baselines, progress=progress_line()
     )
     print(json.dumps(evaluation, indent=2) if given.json else tables.evaluation_table(evaluation))
     return 0
@@ -130,7 +129,7 @@ def encode(given: Namespace) -> int:
         given.out,
         device=given.device,
         data_dir=given.data_dir,
-        progress=progress_line(sys.stderr),
+        progress=progress_line(),
     )
     print(f"{n_codes} codes: {given.out}")
     return 0
@@ -171,7 +170,7 @@ def _config(given: Namespace) -> Config:
 def _perform_stage(given: Namespace, stage: str, changes: list[str], figures: tuple[str, ...]) -> int:
     from zehn import pipeline
 
-    finished = pipeline.run_again(given.run or _newest_run(), (stage,), changes=changes, say=say(sys.stderr))
+    finished = pipeline.run_again(given.run or _newest_run(), (stage,), changes=changes, say=say())
     for name in figures:
         print(finished.path / stage / f"{name}.png")
     if stage == "query":

@@ -42,7 +42,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
 
-        parser.exit(message=f"zehn {version('zehn')}\n")
+        print(f"zehn {version('zehn')}")
+        parser.exit()
 
 
 def _command(subparsers: Any, name: str, perform: Callable[..., int], help_text: str) -> argparse.ArgumentParser:

@@ -4,59 +4,61 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zehn.pipeline.workshop import Say
+    from zehn.progress import Progress
 
 _REDRAW_SECONDS = 0.2
-_WIDTH = 100
+_WIDTH = 110
 
 
 class _Line:
-    """Draws what is being done, the share done, and the time left."""
+    """Draws what is being done, the share of it that is done, and the time left."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.what = ""
-        self.began = self.drawn = 0.0
-        self.tenth = -1
+    def __init__(self) -> None:
+        self.stream = sys.stderr
+        self.what, self.began, self.drawn, self.tenth = "", 0.0, 0.0, 0
 
-    def advance(self, what: str, share: float) -> None:
-        now = time.monotonic()
-        if what != self.what or share < self.tenth / 10:
-            self.what, self.began, self.drawn, self.tenth = what, now, 0.0, -1
+    def advance(self, what: str, n_done: int, n_all: int, detail: str = "") -> None:
+        now, share = time.monotonic(), n_done / max(n_all, 1)
         tenth = int(share * 10)
-        on_terminal = self.stream.isatty()
-        due = now - self.drawn > _REDRAW_SECONDS or share >= 1 if on_terminal else tenth > max(self.tenth, 0)
-        if not due:
+        if what != self.what or tenth < self.tenth:
+            self.what, self.began, self.drawn, self.tenth = what, now, 0.0, 0
+        if not self._is_due(now, tenth):
             return
         self.drawn, self.tenth = now, tenth
         left = (now - self.began) * (1 - share) / share if share > 0 else 0.0
-        text = f"  {what}: {share:4.0%}, {_clock(left)} left" if share < 1 else f"  {what}: done"
-        print(
-            f"\r{text:<{_WIDTH}}" if on_terminal else text,
-            end="" if on_terminal else "\n",
-            file=self.stream,
-            flush=True,
-        )
+        state = f"{share:4.0%}, {_clock(left)} left" if share < 1 else "done"
+        self._draw(f"  {what}: {state}{f' ({detail})' if detail else ''}")
 
     def line(self, text: str) -> None:
         clear = f"\r{'':<{_WIDTH}}\r" if self.stream.isatty() else ""
         print(f"{clear}{text}", file=self.stream, flush=True)
 
+    def _is_due(self, now: float, tenth: int) -> bool:
+        if self.stream.isatty():
+            return now - self.drawn > _REDRAW_SECONDS or tenth == 10
+        return tenth > self.tenth
 
-def progress_line(stream: TextIO = sys.stderr) -> Callable[[str, float], None]:
-    """Return a callback that takes what is being done and the share of it that is done, 0 to 1."""
-    return _Line(stream).advance
+    def _draw(self, text: str) -> None:
+        if self.stream.isatty():
+            print(f"\r{text[:_WIDTH]:<{_WIDTH}}", end="", file=self.stream, flush=True)
+        else:
+            print(text, file=self.stream, flush=True)
 
 
-def say(stream: TextIO = sys.stderr) -> Say:
-    """Return where a run's progress goes."""
+def progress_line() -> Progress:
+    """Return a callback that draws on standard error how far something is."""
+    return _Line().advance
+
+
+def say() -> Say:
+    """Return where a run's progress goes: to standard error."""
     from zehn.pipeline.workshop import Say
 
-    drawn = _Line(stream)
+    drawn = _Line()
     return Say(line=drawn.line, advance=drawn.advance)
 
 

@@ -24,21 +24,21 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def data_table(description: Mapping[str, Any]) -> str:
     """Return the shapes, types, value ranges and class counts of a data set."""
+    arrays = description["arrays"]
     rows = [("array", "shape", "type", "least", "greatest")]
-    for name, array in description["arrays"].items():
+    for name, array in arrays.items():
         shape = "×".join(str(extent) for extent in array["shape"])
-        rows.append((name, shape, array["dtype"], f"{array['min']:g}", f"{array['max']:g}"))
-    parts = [f"{description['name']}, from {description['origin']}", aligned(rows)]
-    if description["class_counts"]:
-        counts = [("class", *description["class_counts"])]
-        classes = next(iter(description["class_counts"].values()))
-        counts += [(name, *(str(of[name]) for of in description["class_counts"].values())) for name in classes]
-        parts.append(aligned(counts))
+        rows.append((name, shape, array["dtype"], str(array.get("min", "–")), str(array.get("max", "–"))))
+    parts = [f"{description['name']}: {description['origin']}", aligned(rows)]
+    counts = {name: array["class_counts"] for name, array in arrays.items() if "class_counts" in array}
+    if counts:
+        classes = [(name, *(str(of[name]) for of in counts.values())) for name in next(iter(counts.values()))]
+        parts.append(aligned([("class", *counts), *classes]))
     parts += description["notes"]
     if description["skipped"]:
-        parts.append(f"{len(description['skipped'])} files skipped:")
-        parts += [f"  {skipped['path']}: {skipped['reason']}" for skipped in description["skipped"]]
-    return "\n\n".join(parts[:3]) + "".join(f"\n{part}" for part in parts[3:])
+        skipped = [f"  {one['path']}: {one['reason']}" for one in description["skipped"]]
+        parts.append("\n".join([f"{len(skipped)} files skipped:", *skipped]))
+    return "\n\n".join(parts)
 
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> str:
@@ -46,7 +46,7 @@ def evaluation_table(evaluation: Mapping[str, Any]) -> str:
     model, dataset = evaluation["model"], evaluation["dataset"]
     head = (
         f"{model['name']} ({model['fingerprint']}) on {dataset['name']}, {evaluation['distance']} distance, "
-        f"{dataset['n_queries']} queries"
+        f"{dataset['n_test']} queries"
     )
     columns = dict(evaluation["protocols"]) | dict(evaluation["baselines"] or {})
     rows = [("", *columns)]

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zehn import plugins
-from zehn.codes.passes import Progress, decode, encode, tensor_location
+from zehn.codes.passes import decode, encode, tensor_location
 from zehn.errors import InputError, ModelFileError, TrainingError
+from zehn.progress import Progress
 from zehn.store import Model, with_dtype
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from zehn import plugins
 from zehn.errors import ConfigError, InputError, ModelFileError, UnknownNameError
 from zehn.images import as_float, check_images
+from zehn.progress import Progress
 from zehn.store import Model
 
 BATCH_SIZE = 256
@@ -27,8 +28,6 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 """``auto`` is the processor here: encoding is quick there, and its codes are the same on every machine."""
 
 Pass = Callable[[Float32[np.ndarray, "n ..."]], Float32[np.ndarray, "n ..."]]
-Progress = Callable[[int, int], None]
-"""Called with how many are done and how many there are."""
 
 _passes: WeakKeyDictionary[Model, dict[tuple[str, str], Pass]] = WeakKeyDictionary()
 _passes_lock = threading.Lock()
@@ -68,7 +67,7 @@ def encode(
             f"expected images of {size} × {size} pixels, as the model was trained on, came "
             f"{batch.shape[1]} × {batch.shape[2]}; make them so with zehn.images.resize_all(images, {size})"
         )
-    return _through(_pass(model, "encoder", device), batch, _as_input, batch_size, progress)
+    return _through(_pass(model, "encoder", device), batch, _as_input, batch_size, _naming(progress, "encoding"))
 
 
 def decode(
@@ -88,7 +87,9 @@ def decode(
 
     """
     batch = _check_codes(model, codes)
-    images = _through(_pass(model, "decoder", device), batch, lambda part: part, batch_size, progress)
+    images = _through(
+        _pass(model, "decoder", device), batch, lambda part: part, batch_size, _naming(progress, "decoding")
+    )
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).clip(0, 1)
 
 
@@ -109,7 +110,7 @@ def _through(
     batch: NDArray[Any],
     prepare: Callable[[NDArray[Any]], Float32[np.ndarray, "n ..."]],
     batch_size: int,
-    progress: Progress | None,
+    tell: Callable[[int, int], None],
 ) -> Float32[np.ndarray, "n ..."]:
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, came {batch_size}")
@@ -119,11 +120,14 @@ def _through(
         if results is None:
             results = np.empty((len(batch), *result.shape[1:]), np.float32)
         results[start : start + batch_size] = result
-        if progress is not None:
-            progress(min(start + batch_size, len(batch)), len(batch))
+        tell(min(start + batch_size, len(batch)), len(batch))
     if results is None:
         raise InputError("expected at least one image or code, came none")
     return results
+
+
+def _naming(progress: Progress | None, what: str) -> Callable[[int, int], None]:
+    return (lambda n_done, n_all: progress(what, n_done, n_all)) if progress else (lambda *_: None)
 
 
 def _as_input(images: Shaped[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n 3 h w"]:

@@ -12,7 +12,6 @@ from zehn import plugins
 from zehn.datasets._dataset import (
     Dataset,
     Expected,
-    Progress,
     Skipped,
     describe,
     problems,
@@ -20,12 +19,12 @@ from zehn.datasets._dataset import (
     subset,
 )
 from zehn.errors import ConfigError, DataError, DownloadError
+from zehn.progress import Progress
 
 __all__ = [
     "AUTO",
     "Dataset",
     "Expected",
-    "Progress",
     "Skipped",
     "describe",
     "get",

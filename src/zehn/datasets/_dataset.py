@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,6 @@ import numpy as np
 from jaxtyping import Int64, Shaped, UInt8
 
 from zehn.errors import ConfigError
-
-Progress = Callable[[Mapping[str, Any]], None]
-"""Told ``{"what": str, "done": int, "total": int, "unit": str}`` while something long goes on."""
 
 _SUBSET_STREAM, _VALIDATION_STREAM = 1, 2
 

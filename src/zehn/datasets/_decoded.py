@@ -22,8 +22,9 @@ from jaxtyping import Int64, UInt8
 
 from zehn import images
 from zehn.datasets import _places
-from zehn.datasets._dataset import Progress, Skipped
+from zehn.datasets._dataset import Skipped
 from zehn.errors import DataError, ImageError
+from zehn.progress import Progress
 
 _FORMAT = 1
 """Raised whenever what is stored, or how images are decoded, changes."""
@@ -171,7 +172,7 @@ def _outcomes(
             yield from zip(batch, pool.map(lambda path: _decode_one(root / path, settings), batch), strict=True)
             if progress:
                 done = start + len(batch)
-                progress({"what": "reading images", "done": done, "total": len(paths), "unit": "images"})
+                progress("reading images", done, len(paths))
 
 
 def _decode_one(path: Path, settings: Settings) -> tuple[int, UInt8[np.ndarray, "size size 3"]] | str:

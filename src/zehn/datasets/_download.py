@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zehn.datasets import _checksums
-from zehn.datasets._dataset import Progress
 from zehn.errors import ChecksumError, DataError, DownloadError
+from zehn.progress import Progress
 
 logger = logging.getLogger("zehn")
 
@@ -133,7 +133,7 @@ def _copy(
             raise _write_error(Path(file.name), error) from error
         if progress:
             what = f"downloading {remote.url.rpartition('/')[2]}"
-            progress({"what": what, "done": n_done, "total": remote.n_bytes, "unit": "bytes"})
+            progress(what, n_done, remote.n_bytes)
     return n_done
 
 

@@ -17,8 +17,9 @@ from jaxtyping import Int64, UInt8
 
 from zehn import images
 from zehn.datasets import _archive, _checksums, _download, _pickle, _places
-from zehn.datasets._dataset import Dataset, Expected, Progress
+from zehn.datasets._dataset import Dataset, Expected
 from zehn.errors import DataError, DownloadError
+from zehn.progress import Progress
 
 ARCHIVE = _download.Remote(
     "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", 170_498_071

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from zehn import images, plugins
-from zehn.datasets._dataset import Dataset, Expected, Progress
+from zehn.datasets._dataset import Dataset, Expected
+from zehn.progress import Progress
 
 _N_TEST = 360
 _MOST_INK = 16

@@ -14,8 +14,9 @@ from jaxtyping import Int64, UInt8
 
 from zehn import images
 from zehn.datasets import _checksums, _download, _idx, _places
-from zehn.datasets._dataset import Dataset, Expected, Progress
+from zehn.datasets._dataset import Dataset, Expected
 from zehn.errors import ChecksumError, DataError, DownloadError
+from zehn.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from jaxtyping import Int64
 
 from zehn import images
 from zehn.datasets import _decoded
-from zehn.datasets._dataset import Dataset, Progress, Skipped
+from zehn.datasets._dataset import Dataset, Skipped
 from zehn.errors import ConfigError, DataError, UnknownNameError
+from zehn.progress import Progress
 
 _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test"})
 """Top folders that name a split, not a class; the classes are then the folders below."""

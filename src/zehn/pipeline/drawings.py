@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from zehn import codes, figures, images, measures, models
+from zehn import codes, figures, measures, models
 from zehn.evaluate.projection import project
 from zehn.pipeline.workshop import LOGS_PATH, Workshop
 
@@ -41,22 +41,18 @@ def draw_curves(workshop: Workshop, best_epoch: int | None) -> None:
     """The training curves, from the TensorBoard logs."""
     from zehn.train import read_scalars
 
-    scalars = read_scalars(workshop.run.path / LOGS_PATH)
+    logged = read_scalars(workshop.run.path / LOGS_PATH)
+    scalars = {tag: (np.array(steps), np.array(values)) for tag, (steps, values) in logged.items()}
     _save(workshop, "train/curves", figures.training_curves(scalars, best_epoch=best_epoch))
 
 
-def draw_reconstructions(workshop: Workshop, test_codes: Float32[np.ndarray, "n d"]) -> dict[str, Any]:
-    """The first test images above their reconstructions; returns the measures over all test images."""
+def draw_reconstructions(workshop: Workshop, test_codes: Float32[np.ndarray, "n d"]) -> None:
+    """The first test images above their reconstructions."""
     dataset, n_shown = workshop.dataset, workshop.config.check.n_reconstructions
-    decoded = codes.decode(workshop.model, test_codes)
     shown = dataset.x_test[:n_shown]
+    decoded = codes.decode(workshop.model, test_codes[:n_shown])
     captions = [_class_name(workshop, dataset.n_train + position) for position in range(len(shown))]
-    _save(workshop, "check/reconstructions", figures.reconstructions(shown, decoded[: len(shown)], captions=captions))
-    resamples = workshop.config.query.n_resamples
-    return {
-        name: dataclasses.asdict(measures.interval(values, resamples, workshop.seed))
-        for name, values in measures.reconstruction(dataset.x_test, images.as_uint8(decoded)).items()
-    }
+    _save(workshop, "check/reconstructions", figures.reconstructions(shown, decoded, captions=captions))
 
 
 def draw_pairplot(workshop: Workshop, test_codes: Float32[np.ndarray, "n d"]) -> list[int]:

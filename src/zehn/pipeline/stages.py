@@ -49,19 +49,17 @@ def check(workshop: Workshop) -> None:
     from zehn.pipeline import drawings
 
     dataset, model = workshop.dataset, workshop.model
-    values = codes.encode(
-        model, dataset.images, device=workshop.config.train.device, progress=workshop.advance("encoding")
-    )
+    values = codes.encode(model, dataset.images, device=workshop.config.train.device, progress=workshop.say.advance)
     path = workshop.run.path / CODES_PATH
     codes.write(path, values, ids=np.arange(len(values)), labels=dataset.labels, fingerprint=model.fingerprint)
     workshop.forget("codes")
     test_codes = values[dataset.n_train :]
+    drawings.draw_reconstructions(workshop, test_codes)
     workshop.run.write_json(
         "check/check.json",
         {
             "codes": measures.summarize_codes(test_codes),
             "n_codes": len(test_codes),
-            "reconstruction": drawings.draw_reconstructions(workshop, test_codes),
             "pairplot_ids": drawings.draw_pairplot(workshop, test_codes),
             "umap": drawings.draw_map(workshop, test_codes),
         },
@@ -123,7 +121,7 @@ def _compare(workshop: Workshop) -> dict[str, Any]:
         model=workshop.model,
         n_resamples=settings.n_resamples,
         seed=workshop.seed,
-        progress=workshop.advance("comparing distances"),
+        progress=workshop.say.advance,
     )
     evaluation = evaluate.evaluate(
         workshop.model,
@@ -131,6 +129,6 @@ def _compare(workshop: Workshop) -> dict[str, Any]:
         codes=workshop.codes,
         n_resamples=settings.n_resamples,
         seed=workshop.seed,
-        progress=workshop.advance("evaluating"),
+        progress=workshop.say.advance,
     )
     return {**comparison, "evaluation": evaluation}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
@@ -16,6 +17,8 @@ from zehn.config import Config
 LOGS_PATH = "train/logs"
 MODEL_PATH = "train/model.h5"
 CODES_PATH = "check/codes.npz"
+_TICKS = 10_000
+"""In how many steps a training's progress is counted."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class Say:
     """Where a run's progress goes: whole lines, and a line that is overwritten while something advances."""
 
     line: Callable[[str], None]
-    advance: Callable[[str, float], None]
-    """Takes what is being done and the share of it that is done, 0 to 1."""
+    advance: Callable[..., None]
+    """Called as a :data:`~zehn.progress.Progress`, with a detail that may change as a fourth argument."""
 
 
 SILENT = Say(line=lambda _: None, advance=lambda *_: None)
@@ -84,12 +87,19 @@ class Workshop:
     @cached_property
     def codes(self) -> Float32[np.ndarray, "n d"]:
         """The codes of all images, training images first, from the run folder."""
-        return codes.read(self.run.path / CODES_PATH).values
+        return codes.read(self.run.path / CODES_PATH).codes
 
     def forget(self, name: str) -> None:
         """Load ``model`` or ``codes`` anew when it is next asked for."""
         self.__dict__.pop(name, None)
 
-    def advance(self, what: str) -> Callable[[float], None]:
-        """Return a callback that takes the share of ``what`` that is done, 0 to 1."""
-        return lambda share: self.say.advance(what, share)
+    def advance_epochs(self, what: str) -> Callable[[dict[str, Any]], None]:
+        """Return a callback that takes what :func:`zehn.train.train` tells of itself."""
+
+        def tell(state: dict[str, Any]) -> None:
+            done = (state["epoch"] - 1 + state["share"]) / state["n_epochs"]
+            detail = f"epoch {state['epoch']} of {state['n_epochs']}, loss {state['loss']:.4f}"
+            speed = f"{state['images_per_second']:,.0f} images/s"
+            self.say.advance(what, round(done * _TICKS), _TICKS, f"{detail}, {speed}")
+
+        return tell
