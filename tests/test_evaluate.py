@@ -315,9 +315,9 @@ def made_up(precisions: dict[str, float], p_value: float, times: dict[str, float
 
 def test_recommendation_names_the_best_when_it_is_better_by_more_than_chance() -> None:
     text = evaluate.recommend(made_up({"cosine": 0.4, "euclidean": 0.3, "manhattan": 0.35}, 0.0001))
-    assert text.startswith("Use cosine: 40.0% of its ten nearest")
-    assert "the best of all" in text
-    assert "manhattan (-0.0500, p ≤ 0.0001) and euclidean (-0.1000, p ≤ 0.0001)" in text
+    assert text.startswith("Use cosine: 40.0 % of its ten nearest")
+    assert "the most of all" in text
+    assert "manhattan (−0.0500, p < 0.001) and euclidean (−0.1000, p < 0.001)" in text
     assert "gives away 0.1000" in text
 
 
@@ -326,7 +326,7 @@ def test_recommendation_takes_the_quickest_of_those_that_chance_may_have_ordered
     assert text.startswith("Use euclidean")
     assert "cosine and euclidean cannot be told apart" in text
     assert "answers quickest, in 0.50 ms" in text
-    assert "best of all" not in text
+    assert "most of all" not in text
     assert "more than the distance" in text
 
 

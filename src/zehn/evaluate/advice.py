@@ -10,7 +10,6 @@ HEADLINE, TIE_BREAK, TIME = "P@10", "mAP@1000", "ms_per_query"
 
 _SIGNIFICANCE = 0.05
 _SMALL_SPREAD = 0.02
-_LEAST_P = 0.0001
 
 Comparison = Mapping[str, Any]
 
@@ -27,26 +26,28 @@ def recommend(comparison: Comparison) -> str:
         return f"Only {next(iter(scores))} was measured, so there is nothing to choose between."
     if any(values[HEADLINE] is None for values in scores.values()):
         return _advise_without_labels(comparison)
-    level = _best(comparison, list(scores), HEADLINE)
-    finalists = _best(comparison, level, TIE_BREAK)
+    level = _lead(comparison, list(scores), HEADLINE)
+    finalists = _lead(comparison, level, TIE_BREAK)
     chosen = min(finalists, key=lambda name: scores[name][TIME])
     sentences = (
         _praise(scores, chosen, level),
         _explain(scores, chosen, level, finalists),
-        _tell_worse(comparison, chosen, [name for name in scores if name not in level]),
+        _tell_worse(comparison, chosen, level),
         _weigh(scores, chosen),
         _tell_overlap(comparison, chosen),
     )
     return " ".join(filter(None, sentences))
 
 
-def _best(comparison: Comparison, names: Sequence[str], measure: str) -> list[str]:
-    """Return the names of the highest value of a measure and of all that differ from it by no more than chance."""
-    scores = comparison["scores"]
-    best = max(names, key=lambda name: scores[name][measure]["mean"])
-    others = [name for name in names if name != best]
-    p_values = _correct({name: _find(comparison, best, name, measure)[1] for name in others})
-    return [name for name in names if name == best or p_values[name] >= _SIGNIFICANCE]
+def _lead(comparison: Comparison, names: Sequence[str], measure: str) -> list[str]:
+    """Return the name of the highest value of a measure, then those that differ from it by no more than chance."""
+    best = _highest(comparison["scores"], names, measure)
+    p_values = _correct({name: _find(comparison, name, best, measure)[1] for name in names if name != best})
+    return [best, *(name for name, p_value in p_values.items() if p_value >= _SIGNIFICANCE)]
+
+
+def _highest(scores: Mapping[str, Any], names: Sequence[str], measure: str) -> str:
+    return max(names, key=lambda name: scores[name][measure]["mean"])
 
 
 def _correct(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -69,10 +70,10 @@ def _find(comparison: Comparison, a: str, b: str, measure: str) -> tuple[float, 
 
 def _praise(scores: Mapping[str, Any], chosen: str, level: Sequence[str]) -> str:
     found = scores[chosen][HEADLINE]
-    place = "the best of all" if len(level) == 1 else "which no other distance betters by more than chance"
+    place = "the most of all" if len(level) == 1 else "and no other distance finds more by more than chance"
     return (
-        f"Use {chosen}: {found['mean']:.1%} of its ten nearest are of the query's class (P@10 {found['mean']:.4f}, "
-        f"95 % interval {found['low']:.4f} to {found['high']:.4f}), {place}."
+        f"Use {chosen}: {_percent(found['mean'], 1)} of its ten nearest are of the query's class ({HEADLINE} "
+        f"{found['mean']:.4f}, 95 % interval {found['low']:.4f} to {found['high']:.4f}), {place}."
     )
 
 
@@ -81,19 +82,22 @@ def _explain(scores: Mapping[str, Any], chosen: str, level: Sequence[str], final
         return ""
     equals = f"By P@10, {_listed(level)} cannot be told apart on these queries"
     if len(finalists) == 1:
-        return f"{equals}; {chosen} has the highest mAP@1000 of them, {scores[chosen][TIE_BREAK]['mean']:.4f}."
-    also = "" if len(finalists) == len(level) else f", nor by mAP@1000 {_listed(finalists)}"
-    both = " nor by mAP@1000" if not also else ""
-    return f"{equals}{both}{also}; {chosen} answers quickest, in {scores[chosen][TIME]:.2f} ms."
+        return f"{equals}; {chosen} has the highest {TIE_BREAK} of them, {scores[chosen][TIE_BREAK]['mean']:.4f}."
+    too = f", nor {_listed(finalists)} by {TIE_BREAK}; of these"
+    return f"{equals}{too} {chosen} answers quickest, in {scores[chosen][TIME]:.2f} ms."
 
 
-def _tell_worse(comparison: Comparison, chosen: str, worse: Sequence[str]) -> str:
+def _tell_worse(comparison: Comparison, chosen: str, level: Sequence[str]) -> str:
+    """Tell of the distances that are behind the one of the highest P@10, with the p-values that decided it."""
+    scores, best = comparison["scores"], level[0]
+    lags = {name: _find(comparison, name, best, HEADLINE) for name in scores if name != best}
+    p_values = _correct({name: p_value for name, (_, p_value) in lags.items()})
+    worse = sorted((name for name in lags if name not in level), key=lambda name: lags[name][0], reverse=True)
     if not worse:
         return ""
-    lags = {name: _find(comparison, name, chosen, HEADLINE) for name in worse}
-    in_order = sorted(lags, key=lambda name: lags[name][0], reverse=True)
-    told = [f"{name} ({lags[name][0]:+.4f}, {_tell_p(lags[name][1])})" for name in in_order]
-    return f"Behind it by more than chance: {_listed(told)}."
+    told = [f"{name} ({_signed(lags[name][0])}, {_tell_p(p_values[name])})" for name in worse]
+    whom = "it" if best == chosen else best
+    return f"Behind {whom} by more than chance (paired test, corrected for {len(lags)} comparisons): {_listed(told)}."
 
 
 def _weigh(scores: Mapping[str, Any], chosen: str) -> str:
@@ -101,29 +105,39 @@ def _weigh(scores: Mapping[str, Any], chosen: str) -> str:
     spread = scores[chosen][HEADLINE]["mean"] - scores[last][HEADLINE]["mean"]
     if spread < _SMALL_SPREAD:
         return f"Only {spread:.4f} lie between it and the last, {last}: the code matters more than the distance."
-    return f"The last, {last}, gives away {spread:.4f} of P@10, so the choice matters."
+    return f"The last, {last}, gives away {spread:.4f} of {HEADLINE}, so the choice matters."
 
 
 def _tell_overlap(comparison: Comparison, chosen: str) -> str:
     shares = {name: share for name, share in comparison["overlap"][chosen].items() if name != chosen}
     closest, farthest = max(shares, key=lambda name: shares[name]), min(shares, key=lambda name: shares[name])
     if len(shares) == 1:
-        return f"{closest} shares {shares[closest]:.0%} of its ten hits."
-    return f"Of its ten hits, {closest} shares the most, {shares[closest]:.0%}, and {farthest} {shares[farthest]:.0%}."
+        return f"{_percent(shares[closest])} of its ten hits are {closest}'s too."
+    return (
+        f"Its ten hits agree most with {closest}'s ({_percent(shares[closest])}) and least with {farthest}'s "
+        f"({_percent(shares[farthest])})."
+    )
 
 
 def _advise_without_labels(comparison: Comparison) -> str:
     scores = comparison["scores"]
     quickest = min(scores, key=lambda name: scores[name][TIME])
     return (
-        "Without labels no distance can be called better than another. "
-        f"{_tell_overlap(comparison, quickest)[:-1]}; {quickest} answers quickest, in {scores[quickest][TIME]:.2f} ms: "
-        "start with it, and compare its hits with those of the one that shares the fewest of them."
+        f"Without labels no distance can be called better than another. Start with {quickest}, which answers quickest, "
+        f"in {scores[quickest][TIME]:.2f} ms, and look at the hits of the others. {_tell_overlap(comparison, quickest)}"
     )
 
 
+def _percent(share: float, n_digits: int = 0) -> str:
+    return f"{100 * share:.{n_digits}f} %"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
+
+
 def _tell_p(p_value: float) -> str:
-    return f"p ≤ {_LEAST_P}" if p_value <= _LEAST_P else f"p = {p_value:.2g}"
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
 
 
 def _listed(names: Sequence[str]) -> str:

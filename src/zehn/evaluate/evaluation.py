@@ -15,7 +15,7 @@ from zehn.config import QueryConfig
 from zehn.datasets import Dataset
 from zehn.errors import InputError
 from zehn.evaluate.baselines import Bench, score_baselines
-from zehn.evaluate.ranking import CodeSource, rank
+from zehn.evaluate.ranking import CodeSource, Values, rank
 from zehn.evaluate.scores import get_distance, make_trial, summarize, time_codes
 from zehn.measures import Resamples
 from zehn.progress import Progress
@@ -100,11 +100,13 @@ def _score_protocols(
     model: Model, values: Float[np.ndarray, "n d"], bench: Bench, distance: str, progress: Progress | None
 ) -> dict[str, dict[str, Any]]:
     measured, trial = get_distance(distance, model), bench.trial
-    ranked = rank(replace(trial, protocols=("main", "literature")), CodeSource(values, measured), progress)
     searched = {"main": trial, "literature": replace(trial, database_ids=np.arange(trial.n_train))}
+    scores: dict[str, Values] = {name: {} for name in searched}
+    if trial.labels is not None:
+        scores = rank(replace(trial, protocols=tuple(searched)), CodeSource(values, measured), progress).values
     return {
-        name: summarize(scores, bench.resamples, time_codes(searched[name], values, measured))
-        for name, scores in ranked.values.items()
+        name: summarize(scores[name], bench.resamples, time_codes(within, values, measured))
+        for name, within in searched.items()
     }
 
 

@@ -2,7 +2,7 @@
 
 Only as many distances of a query are sorted as the deepest measure needs, some thousand of sixty thousand: a threshold
 is estimated from a sample of them, and put right where it let too few through, so that the ranking is exact. Distances
-that agree in their first 38 binary digits count as equal (in ten numbers of float32 there is nothing beyond), and equal
+that agree in some eleven decimal digits count as equal (in ten numbers of float32 there is nothing beyond), and equal
 distances are ordered by id.
 """
 

@@ -44,7 +44,7 @@ class Resamples:
     """
 
     def __init__(self, n_queries: int, n_resamples: int = 1_000, seed: int = 0) -> None:
-        """Draw ``n_resamples`` resamples of ``n_queries`` queries: 4 bytes for each pair of the two.
+        """Draw ``n_resamples`` resamples of ``n_queries`` queries: a byte for each pair of the two.
 
         Raises:
             InputError: no queries or no resamples.
@@ -54,7 +54,7 @@ class Resamples:
             raise InputError(f"expected queries and resamples, came {n_queries} and {n_resamples}; give at least one")
         self.n_queries, self.seed = n_queries, seed
         generator = np.random.default_rng(seed)
-        self._counts = np.empty((n_resamples, n_queries), dtype=np.float32)
+        self._counts = np.empty((n_resamples, n_queries), dtype=np.uint8)
         for counts in self._counts:
             counts[:] = np.bincount(generator.integers(0, n_queries, n_queries), minlength=n_queries)
 
@@ -77,9 +77,11 @@ class Resamples:
         columns = np.stack([self._checked(name, column) for name, column in values.items()], axis=1)
         means = columns.mean(axis=0)
         # float32 does for the resamples' deviations from the mean, never for the mean itself
-        deviations = self._counts @ (columns - means).astype(np.float32) / np.float32(self.n_queries)
+        deviations = (columns - means).astype(np.float32)
+        chunks = (self._counts[start : start + _CHUNK] for start in range(0, len(self._counts), _CHUNK))
+        resampled = np.concatenate([chunk.astype(np.float32) @ deviations for chunk in chunks]) / self.n_queries
         tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-        lows, highs = means + np.quantile(deviations.astype(np.float64), tails, axis=0)
+        lows, highs = means + np.quantile(resampled.astype(np.float64), tails, axis=0)
         rows = np.stack([means, lows, highs], axis=1).tolist()
         return {name: Interval(*row) for name, row in zip(values, rows, strict=True)}
 
