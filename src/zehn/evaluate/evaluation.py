@@ -63,7 +63,6 @@ def evaluate(  # noqa: PLR0913 - all but the first two have defaults
     query_ids = np.arange(dataset.n_train, dataset.n_train + dataset.n_test)
     trial = make_trial(values, dataset.labels, query_ids, None, dataset.n_train)
     bench = Bench(dataset, trial, Resamples(len(query_ids), n_resamples, seed), seed)
-    scored = baselines and dataset.labels is not None
     return {
         "model": _describe_model(model),
         "dataset": _describe_dataset(dataset),
@@ -71,7 +70,7 @@ def evaluate(  # noqa: PLR0913 - all but the first two have defaults
         "protocols": _score_protocols(model, values, bench, distance, progress),
         "reconstruction": _score_reconstructions(model, values, bench, device, progress),
         "baselines": score_baselines(model, bench, distance=distance, device=device, progress=progress)
-        if scored
+        if baselines and dataset.labels is not None
         else None,
         "label_free": None,
         "seconds": time.perf_counter() - start,
