@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ STYLE: Any = {
     "lines.linewidth": 1.4,
     "lines.markersize": 3.5,
     "hatch.linewidth": 0.5,
+    "text.parse_math": False,
     "pdf.fonttype": 42,
     "svg.fonttype": "path",
     "svg.hashsalt": "zehn",
@@ -98,7 +100,8 @@ styled = mpl.rc_context(STYLE)
 def render(figure: Figure, kind: str) -> bytes:
     """Return a figure as the bytes of a "pdf", "svg" or "png" file, the same bytes for the same figure every time."""
     buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a name in another script
         figure.savefig(buffer, format=kind, dpi=figure.dpi, metadata=dict(_METADATA[kind]))
     return buffer.getvalue()
 
@@ -130,11 +133,13 @@ def class_style(index: int) -> tuple[str, str]:
 
 def class_name(class_names: Sequence[str], index: int) -> str:
     """Return the name of a class, or its number where it has none."""
-    return class_names[index] if 0 <= index < len(class_names) else str(index)
+    name = class_names[index] if 0 <= index < len(class_names) else str(index)
+    return f" {name}" if name.startswith("_") else name  # matplotlib's legends leave out names that begin so
 
 
 def shorten(text: str, n_characters: int) -> str:
-    """Cut a text to so many characters, an ellipsis counted."""
+    """Cut a text to so many characters, an ellipsis counted; what cannot be printed becomes a dot."""
+    text = "".join(character if character.isprintable() else "·" for character in text)
     return text if len(text) <= n_characters else f"{text[: max(n_characters - 1, 0)].rstrip()}…"
 
 

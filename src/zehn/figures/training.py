@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from zehn.figures.style import MUTED, SIGNAL, SMALL, SPLITS, TEXT_WIDTH, clear, styled
 
-Scalars = Mapping[str, tuple[np.ndarray, np.ndarray]]
-"""What TensorBoard holds: for every tag its steps (n,) and values (n,)."""
+Scalars = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+"""What TensorBoard holds: for every tag its epochs and its values."""
 
 _PANELS = {
     "loss": "Loss (smaller is better)",
@@ -53,7 +52,7 @@ def training_curves(scalars: Scalars, *, best_epoch: int | None = None) -> Figur
     return figure
 
 
-def scalars_of(history: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def scalars_of(history: Mapping[str, Any]) -> dict[str, tuple[list[float], list[float]]]:
     """Return the scalars of ``history.json`` in the form that :func:`training_curves` takes."""
     collected: dict[str, list[tuple[float, float]]] = {}
     for entry in history["epochs"]:
@@ -63,7 +62,7 @@ def scalars_of(history: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.nda
         for tag in ("learning_rate", "images_per_second"):
             if entry.get(tag) is not None:
                 collected.setdefault(tag, []).append((entry["epoch"], entry[tag]))
-    return {tag: tuple(np.array(pairs, dtype=float).T) for tag, pairs in collected.items()}
+    return {tag: ([x for x, _ in pairs], [y for _, y in pairs]) for tag, pairs in collected.items()}
 
 
 def _draw_measure(axes: Axes, scalars: Scalars, measure: str) -> None:
@@ -82,16 +81,19 @@ def _draw_measure(axes: Axes, scalars: Scalars, measure: str) -> None:
         axes.text(0.5, 0.5, "not logged", ha="center", va="center", color=MUTED, transform=axes.transAxes)
 
 
-def _draw_curve(axes: Axes, curve: tuple[np.ndarray, np.ndarray], label: str, style: Mapping[str, Any]) -> None:
+def _draw_curve(
+    axes: Axes, curve: tuple[Sequence[float], Sequence[float]], label: str, style: Mapping[str, Any]
+) -> None:
     steps, values = curve
     shown = dict(style) if len(steps) <= _FEW_POINTS else {**style, "marker": ""}
     axes.plot(steps, values, label=label, **shown)
 
 
 def _widen(axes: Axes, scalars: Scalars) -> None:
-    steps = np.concatenate([steps for steps, _ in scalars.values()]) if scalars else np.array([1.0])
-    if len(steps) and np.ptp(steps) == 0:
-        axes.set_xlim(steps[0] - 1, steps[0] + 1)
+    steps = {step for steps, _ in scalars.values() for step in steps}
+    if len(steps) == 1:
+        (only,) = steps
+        axes.set_xlim(only - 1, only + 1)
 
 
 def _add_legend(figure: Figure, axes: Axes) -> None:

@@ -13,7 +13,9 @@ def note_missing(facts: Facts, stage: str, what: str) -> Note:
     command = f"{_COMMANDS.get(stage, 'zehn run --out')} {facts.run.path.name}"
     return Note(
         [
-            f"The stage {stage!r} of this run was not performed, so {what}. To perform it: ",
+            "The stage ",
+            code(stage),
+            f" of this run was not performed, so {what}. To perform it: ",
             code(command),
         ],
         tone="missing",

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pypdf
+import pytest
+
+from zehn import store
+from zehn.errors import MissingExtraError, RunError
+from zehn.report import write_report
+
+MakeRun = Callable[..., store.Run]
+
+
+def read(path: Path) -> str:
+    """Return the text of a PDF on one line, without the marks that let words break."""
+    text = " ".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+    return " ".join(text.replace("\u200b", "").replace("\u00a0", " ").replace("\u00ad", "").split())
+
+
+def test_a_whole_run_becomes_a_whole_report(make_run: MakeRun) -> None:
+    run = make_run(draw=True, n_components=3)
+    path = write_report(run)
+    assert path == run.path / "report.pdf"
+    text = read(path)
+    for title in (
+        "Contents",
+        "1 Data",
+        "2 Model",
+        "3 Training",
+        "4 Sanity checks",
+        "5 Querying",
+        "A Making this run again",
+    ):
+        assert title in text
+    assert "Three numbers for every image" in text
+    assert "Missing" not in text
+    n_pictures = 8 + 6  # samples, architecture, evolution, curves, 3 checks … and the hits by six distances
+    assert all(f"Figure {number}" in text for number in range(1, n_pictures + 1))
+    for word in ("zehn-0123456789abcdef", "c99cafc152244af753f735de768cd75f", "2.13.0", "A processor of some kind"):
+        assert word in text
+
+
+def test_every_number_is_in_the_json(make_run: MakeRun) -> None:
+    run = make_run()
+    write_report(run)
+    report = json.loads((run.path / "report.json").read_text())
+    assert report["query"] == run.read_json("query/query.json")
+    assert report["train"]["history"] == run.read_json("train/history.json")
+    assert report["check"] == run.read_json("check/check.json")
+    assert report["missing"] == []
+    headline = {row["name"]: row for row in report["headline"]}
+    assert headline["P@10"]["value"] == "0.288 (0.284–0.292)"
+    assert headline["P@10"]["mean"] == pytest.approx(0.288)
+    assert headline["test MSE"]["value"] == "0.0199 (0.0196–0.0202)"
+    assert "worse than raw pixels (0.302)" in report["verdict"]
+    assert any("Which" in title or texts for title, texts in report["findings"].items())
+
+
+def test_the_same_run_gives_the_same_bytes_wherever_it_lies(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    first = write_report(run).read_bytes()
+    copy = tmp_path / "elsewhere" / run.path.name
+    shutil.copytree(run.path, copy)
+    assert write_report(store.Run.open(copy)).read_bytes() == first
+    assert (copy / "report.json").read_bytes() == (run.path / "report.json").read_bytes()
+
+
+def test_the_pdf_bears_the_date_of_the_run(make_run: MakeRun) -> None:
+    metadata = pypdf.PdfReader(write_report(make_run(stages=("data",)))).metadata
+    assert metadata is not None
+    assert metadata.creation_date == datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
+    assert metadata.title is not None
+    assert metadata.title.startswith("Four numbers for every image")
+
+
+@pytest.mark.parametrize("stage", ["data", "evolve", "train", "check", "query"])
+def test_a_missing_stage_is_said_to_be_missing(stage: str, make_run: MakeRun) -> None:
+    others = [name for name in ("data", "evolve", "train", "check", "query") if name != stage]
+    run = make_run(stages=others)
+    text = read(write_report(run))
+    assert "An unfinished run." in text
+    assert f"The stage {stage} of this run was not performed" in text
+    assert json.loads((run.path / "report.json").read_text())["missing"] == [stage]
+    assert "5 Querying" in text
+
+
+def test_an_empty_run_still_makes_a_report(make_run: MakeRun) -> None:
+    text = read(write_report(make_run(stages=())))
+    assert "Missing: data, evolve, check, query, train." in text
+    assert "has not been evaluated" in text
+
+
+def test_digits_in_place_of_cifar10_are_announced_on_the_first_page(make_run: MakeRun) -> None:
+    note = "CIFAR-10 was not found on this machine: these are digits instead."
+    run = make_run(dataset="digits", notes=[note])
+    first = pypdf.PdfReader(write_report(run)).pages[0].extract_text().replace("\u200b", "")
+    assert "Digits, not CIFAR-10." in first
+    assert "not found on this machine" in " ".join(first.split())
+
+
+def test_digits_by_choice_are_not_an_alarm(make_run: MakeRun) -> None:
+    text = read(write_report(make_run(dataset="digits", asked="digits", stages=("data",))))
+    assert "not CIFAR-10" not in text
+    assert "images of Digits" in text
+
+
+def test_what_users_name_is_never_read_as_markup(make_run: MakeRun) -> None:
+    nasty = (
+        '#panic("no")',
+        "$x$ *b* _i_",
+        "</tag> <label>",
+        "\\u{1F600} @ref",
+        '"quoted" `code` //',
+        "= Heading",
+        "#let x = 1",
+    )
+    command = "zehn run --dataset 'folder:#panic()' `#panic()` ```"
+    run = make_run(
+        class_names=nasty,
+        dataset="folder",
+        asked="folder:/pictures/#panic()",
+        skipped=[{"path": "/pictures/#panic().png", "reason": "#import \"@preview/x:1.0.0\": *"}],
+        notes=["#panic() and $1$ were skipped"],
+        warnings=[{"kind": "#panic()", "epoch": 1, "message": "#panic()"}],
+        command=command,
+        distances=("euclidean",),
+    )  # fmt: skip
+    text = read(write_report(run))
+    assert "/pictures/#panic().png" in text
+    assert '#panic("no")' in text
+    assert "$x$ *b* _i_" in text
+    assert "= Heading" in text
+    assert command in text
+
+
+def test_images_without_labels_leave_out_what_needs_them(make_run: MakeRun) -> None:
+    text = read(write_report(make_run(class_names=(), dataset="folder", asked="folder:/my/holiday")))
+    assert "images of the folder holiday" in text
+    assert "no labels" in text
+    assert "mAP@1000 Mean over" not in text
+    assert "Is it better than no learning" not in text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n_epochs": 1},
+        {"n_components": 64, "stages": ("data", "train", "query")},
+        {"distances": ("cosine",)},
+        {"n_queries": 12, "distances": ("cosine", "euclidean")},
+        {"class_names": [f"class {i}" for i in range(120)], "distances": ("cosine",), "stages": ("data", "query")},
+        {"warnings": [{"kind": "over-fitting", "epoch": 2, "message": "over-fitting: it began"}]},
+    ],
+    ids=str,
+)
+def test_runs_of_all_kinds_can_be_reported(options: dict[str, object], make_run: MakeRun) -> None:
+    text = read(write_report(make_run(**options)))
+    assert "5 Querying" in text
+    if "warnings" in options:
+        assert "over-fitting: it began" in text
+
+
+def test_a_model_from_elsewhere_is_said_to_be(make_run: MakeRun) -> None:
+    run = make_run(stages=("data", "train"))
+    (run.path / "train" / "history.json").unlink()
+    config = (run.path / "config.toml").read_text()
+    store.write_atomically(run.path / "config.toml", config.replace('source = "train"', 'source = "cifar10"'))
+    text = read(write_report(run))
+    assert "It was taken from cifar10." in text
+    assert "train" not in json.loads((run.path / "report.json").read_text())["missing"]
+
+
+def test_line_art_that_is_gone_is_drawn_again_from_the_numbers(make_run: MakeRun) -> None:
+    run = make_run(draw=False)
+    text = read(write_report(run))
+    assert "holds no picture check/umap" in text
+    assert "holds no picture train/curves" not in text
+    assert not list(run.path.glob("**/*.png"))
+
+
+def test_a_damaged_picture_is_an_error_that_says_so(make_run: MakeRun) -> None:
+    run = make_run(stages=("data",))
+    (run.path / "data" / "samples.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
+    with pytest.raises(RunError, match=r"cannot be set.*is a picture in the run folder damaged"):
+        write_report(run)
+    assert not (run.path / "report.pdf").exists()
+
+
+def test_damaged_numbers_are_an_error_that_names_the_file(make_run: MakeRun) -> None:
+    run = make_run(stages=("data",))
+    (run.path / "data" / "data.json").write_text("{")
+    with pytest.raises(RunError, match=r"data\.json"):
+        write_report(run)
+    (run.path / "data" / "data.json").unlink()
+    (run.path / "config.toml").write_text("= nonsense")
+    with pytest.raises(RunError, match=r"config\.toml is damaged"):
+        write_report(run)
+
+
+@pytest.mark.parametrize("module", ["typst", "matplotlib"])
+def test_a_missing_library_names_the_extra(module: str, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(stages=())
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"{module}.*pip install 'zehn\[report\]'"):
+        write_report(run)
