@@ -118,7 +118,7 @@ def test_dead_dimensions_are_named() -> None:
 
 def test_correlated_dimensions_are_counted() -> None:
     strong = checks.describe_correlations([[1.0, -0.9], [-0.9, 1.0]])
-    assert "-0.90, of z1 and z2; 1 of 1 pairs" in strong
+    assert "−0.90, of z1 and z2; 1 of 1 pairs" in strong
     assert "no two dimensions say the same" in checks.describe_correlations([[1.0, 0.2], [0.2, 1.0]])
     assert checks.describe_correlations([[1.0]]) == ""
 

@@ -27,7 +27,9 @@ def test_durations_choose_their_unit(seconds: float | None, text: str) -> None:
     assert wording.duration(seconds) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.0, "< 0.001"), (0.00099, "< 0.001"), (0.05, "0.050"), (None, "–")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "<\u00a00.001"), (0.00099, "<\u00a00.001"), (0.05, "0.050"), (None, "–")]
+)
 def test_p_values_are_never_a_bare_zero(value: float | None, text: str) -> None:
     assert wording.p_value(value) == text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,10 @@ _N_NAME = 18
 _SHADES = LinearSegmentedColormap.from_list("zehn", ["#F4F7F8", "#8FBAC2", ACCENT])
 OVERLAP_WIDTH = 4.8
 """Width of the heat map of overlaps, in inches."""
-_CELL, _N_LEVEL = 0.31, 6
+_CELL, _N_LEVEL = 0.25, 6
 """Height of a cell of the heat map in inches, and how many names stand level below it before they are tilted."""
 _OWN, _OTHER = "#4F93A0", "#9DB8BE"
-_ROW = 0.2
+_ROW = 0.155
 """Height of one row of bars, in inches."""
 
 
@@ -41,7 +41,7 @@ def precision(
     if not rows:
         return message(_NO_LABELS)
     measures = [name for name in PRECISIONS if any(values.get(name) for _, values, _ in rows)]
-    figure = Figure(figsize=(TEXT_WIDTH, 0.6 + _ROW * len(rows)))
+    figure = Figure(figsize=(TEXT_WIDTH, 0.52 + _ROW * len(rows)))
     panels = figure.subplots(1, len(measures), sharey=True, sharex=True, squeeze=False)[0]
     for axes, measure in zip(panels, measures, strict=True):
         _draw_bars(axes, rows, measure)
@@ -96,11 +96,11 @@ def evolution(rungs: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-_EVOLUTION: tuple[tuple[str, str, str, Any], ...] = (
-    ("mse", "Test MSE ↓", "{:.4f}", min),
-    ("P@10", "P@10 ↑", "{:.3f}", max),
-    ("n_parameters", "Parameters", "{:,.0f}", None),
-    ("seconds", "Training, s", "{:,.0f}", None),
+_EVOLUTION: tuple[tuple[str, str, Callable[[float], str], Any], ...] = (
+    ("mse", "Test MSE ↓", lambda value: f"{value:.4f}", min),
+    ("P@10", "P@10 ↑", lambda value: f"{value:.3f}", max),
+    ("n_parameters", "Parameters", lambda value: f"{value:,.0f}", None),
+    ("seconds", "Training, s", lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.1f}", None),
 )
 
 
@@ -147,7 +147,7 @@ def _value(rung: Mapping[str, Any], measure: str) -> float | None:
     return value["mean"] if isinstance(value, Mapping) else value
 
 
-def _draw_rungs(axes: Axes, values: Sequence[Any], form: str, best: Any) -> None:
+def _draw_rungs(axes: Axes, values: Sequence[Any], form: Callable[[float], str], best: Any) -> None:
     means = [value["mean"] if isinstance(value, Mapping) else value for value in values]
     present = [mean for mean in means if mean is not None]
     champion = best(present) if best is not None and len(present) > 1 else None
@@ -162,7 +162,7 @@ def _draw_rungs(axes: Axes, values: Sequence[Any], form: str, best: Any) -> None
         end = value["high"] if isinstance(value, Mapping) else mean
         weight = "bold" if won else "normal"
         axes.annotate(
-            form.format(mean),
+            form(mean),
             (end, row),
             (3, -0.3),
             textcoords="offset points",

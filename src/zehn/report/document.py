@@ -117,8 +117,8 @@ class Picture:
 class Listing:
     """Text as it is in a file, in a typewriter face."""
 
-    text: str
-    n_columns: int = 1
+    columns: Sequence[str]
+    """The text, cut into columns."""
     kind: str = field(default="listing", init=False)
 
 

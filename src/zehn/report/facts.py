@@ -16,6 +16,7 @@ from zehn.store import Run
 _KINDS = (".pdf", ".svg", ".png")
 """Kinds of pictures, the best first."""
 _FALLBACK = "auto"
+_REPORT = "report"
 _WANTED, _FOLDER = "cifar10", "folder"
 
 
@@ -39,6 +40,11 @@ class Facts:
     def name(self) -> str:
         """Name of the run folder."""
         return self.run.path.resolve().name
+
+    @cached_property
+    def stages(self) -> Mapping[str, Mapping[str, Any]]:
+        """The stages that were finished, but for the report itself, which is under way."""
+        return {name: entry for name, entry in self.run.stages().items() if name != _REPORT}
 
     @property
     def seed(self) -> int:

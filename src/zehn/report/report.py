@@ -56,7 +56,7 @@ def _collect(facts: Facts, document: Document, headline: list[dict[str, Any]]) -
         "findings": {section.title: _findings(section) for section in document.sections if not section.appendix},
         "missing": list(facts.missing),
         "run": facts.identity,
-        "stages": facts.run.stages(),
+        "stages": facts.stages,
         "config": facts.config,
         "data": facts.data,
         "evolve": facts.evolve,

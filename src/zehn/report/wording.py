@@ -18,7 +18,7 @@ _LONGEST = 24
 
 def decimal(value: float | None, digits: int = 3) -> str:
     """Return a number with so many digits after the point."""
-    return MISSING if value is None else f"{value:.{digits}f}"
+    return MISSING if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def count(value: float | None) -> str:
@@ -66,7 +66,7 @@ def p_value(value: float | None) -> str:
     """Return a p-value, never a bare zero."""
     if value is None:
         return MISSING
-    return "< 0.001" if value < 0.001 else decimal(value)
+    return "<\u00a00.001" if value < 0.001 else decimal(value)
 
 
 def listed(items: Sequence[str], last: str = "and") -> str:

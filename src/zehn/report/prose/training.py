@@ -10,6 +10,8 @@ from zehn.report.wording import count, decimal, duration, listed, percent, plura
 _STILL_LEARNING = 0.01
 """A validation loss that fell by at least this share over the last tenth of the epochs was still falling."""
 _TAIL = 0.1
+_LONG = 4
+"""Epochs from which on early and late progress can be told apart."""
 _WIDE_GAP = 0.1
 """A validation loss above the training loss by at least this share is a gap worth naming."""
 
@@ -49,9 +51,10 @@ def describe_trend(epochs: Epochs) -> str:
     if len(losses) < 2:
         return "One epoch shows no trend: whether more would help cannot be seen from this run."
     first_share = (losses[0] - losses[1]) / (losses[0] - min(losses)) if losses[0] > min(losses) else 0.0
+    early = f", {percent(min(max(first_share, 0.0), 1.0))} of it in the second alone" if len(losses) >= _LONG else ""
     text = (
         f"From the first epoch to the best, the loss on held-out images fell from {decimal(losses[0], 4)} to "
-        f"{decimal(min(losses), 4)}, {percent(min(max(first_share, 0.0), 1.0))} of it in the second epoch alone."
+        f"{decimal(min(losses), 4)}{early}."
         if losses[0] > min(losses)
         else "The loss on held-out images never fell below that of the first epoch."
     )

@@ -10,6 +10,8 @@ from zehn.report.facts import Facts
 from zehn.report.gallery import Gallery
 from zehn.report.wording import MISSING, breakable, duration
 
+_LONG = 12
+"""Lines from which on a configuration is set in two columns."""
 _MACHINE = {
     "processor": "processor",
     "cores": "usable cores",
@@ -46,11 +48,11 @@ def _show_command(facts: Facts) -> list[Block]:
         "The same seed, data and package versions give the same choices of images and the same order of training; "
     )
     closing += "kernels that add in another order may change the last digits."
-    return [Paragraph([*spans, "The command that makes it again:"]), Listing(command), Paragraph([closing])]
+    return [Paragraph([*spans, "The command that makes it again:"]), Listing([command]), Paragraph([closing])]
 
 
 def _show_stages(facts: Facts) -> list[Block]:
-    stages = facts.run.stages()
+    stages = facts.stages
     if not stages:
         return []
     rows: Rows = [
@@ -121,4 +123,14 @@ def _show_machine(facts: Facts) -> list[Block]:
 def _show_config(facts: Facts) -> list[Block]:
     if not facts.config_toml:
         return []
-    return [Heading("Configuration"), Listing(facts.config_toml.strip(), n_columns=2)]
+    return [Heading("Configuration"), Listing(_halve(facts.config_toml.strip()))]
+
+
+def _halve(text: str) -> list[str]:
+    """Cut a text at the blank line nearest to its middle."""
+    lines = text.splitlines()
+    blanks = [index for index, line in enumerate(lines) if not line.strip()]
+    if len(lines) < _LONG or not blanks:
+        return [text]
+    middle = min(blanks, key=lambda index: abs(index - len(lines) / 2))
+    return ["\n".join(lines[:middle]), "\n".join(lines[middle + 1 :])]

@@ -33,7 +33,7 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
 
 
 def _show_reconstructions(facts: Facts, gallery: Gallery, check: Mapping[str, Any]) -> list[Block]:
-    measures = check.get("reconstruction") or {}
+    measures = check.get("reconstruction") or (facts.evaluation or {}).get("reconstruction") or {}
     caption = [
         "The first test images (top) and what the decoder makes of their codes (below), with the mean squared error of "
         "each."
@@ -75,7 +75,9 @@ def _show_codes(_: Facts, gallery: Gallery, check: Mapping[str, Any]) -> list[Bl
     ]
     alt = "A triangle of scatter plots of each two dimensions of the code."
     text = [
-        f"Over the codes of {count(check.get('n_codes'))} test images: " if check.get("n_codes") else "",
+        f"The figures are over the codes of {count(check.get('n_codes'))} test images. "
+        if check.get("n_codes")
+        else "",
         prose.describe_dimensions(dimensions),
         " ",
         prose.describe_correlations(correlations),

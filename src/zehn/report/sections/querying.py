@@ -160,7 +160,7 @@ def _pair_up(query: Mapping[str, Any]) -> list[Block]:
     ]
     text = [prose.describe_pairs(by_measure["P@10"], best), " ", ref("tab:paired"), " has the differences."]
     share = (1 - _PAIR_NAMES) / len(measures)
-    widths = [_PAIR_NAMES, *(part * share for _ in measures for part in (0.72, 0.28))]
+    widths = [_PAIR_NAMES, *(part * share for _ in measures for part in (0.69, 0.31))]
     return [Paragraph(text), Table("tab:paired", caption, head, rows, widths=widths)]
 
 
