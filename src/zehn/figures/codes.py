@@ -38,6 +38,10 @@ _N_NAME = 14
 _CHARACTER = 4.6
 """Mean width of a character of small bold text, in points."""
 _N_PUSHES = 500
+_TICK_MARGIN = 0.15
+"""Share of a panel's range, at either end, that bears no tick."""
+_MAP_WIDTH, _MAP_HEIGHTS = 5.3, (3.2, 5.0)
+"""Width of a map in inches, and its least and largest height."""
 _LARGEST_PANEL = 1.6
 """Side of a panel of the pairplot at most, in inches."""
 _CROWDED = 3_000
@@ -91,8 +95,9 @@ def umap_scatter(
         purity: share of a point's ten nearest neighbours on the map that are of its class, said below it.
 
     """
-    figure = Figure(figsize=(TEXT_WIDTH, 4.9))
-    axes = figure.add_axes((0.01, 0.045, 0.82 if labels is not None else 0.98, 0.945))
+    width, height = np.maximum(np.ptp(points, axis=0), 1e-9)
+    figure = Figure(figsize=(TEXT_WIDTH, float(np.clip(_MAP_WIDTH * height / width, *_MAP_HEIGHTS))))
+    axes = figure.add_axes((0.01, 0.05, 0.82 if labels is not None else 0.98, 0.94))
     clear(axes)
     _draw_points(axes, points, labels)
     axes.set_aspect("equal", adjustable="datalim")
@@ -138,13 +143,21 @@ def _tidy_pairs(figure: Figure, n_shown: int) -> None:
         axes.tick_params(labelsize=5.5, length=1.5, pad=1)
         axes.set_xlabel(axes.get_xlabel(), fontsize=SMALL, color=INK, labelpad=2)
         axes.set_ylabel(axes.get_ylabel(), fontsize=SMALL, color=INK, labelpad=2)
-        axes.xaxis.set_major_locator(MaxNLocator(2, prune="both"))
-        axes.yaxis.set_major_locator(MaxNLocator(2, prune="both"))
+        axes.set_xticks(_inner_ticks(*axes.get_xlim()))
+        if axes.yaxis.get_visible():
+            axes.set_yticks(_inner_ticks(*axes.get_ylim()))
     figure.align_labels()
     gap = 0.12 if n_shown > 4 else 0.08
     figure.subplots_adjust(
         left=0.48 / side, right=1 - 0.05 / side, bottom=0.38 / side, top=1 - 0.05 / side, wspace=gap, hspace=gap
     )
+
+
+def _inner_ticks(low: float, high: float) -> list[float]:
+    """Return at most two round numbers away from the ends, so that the labels of neighbouring panels keep apart."""
+    margin = _TICK_MARGIN * (high - low)
+    ticks = [tick for tick in MaxNLocator(4).tick_values(low, high) if low + margin <= tick <= high - margin]
+    return [ticks[0], ticks[-1]] if len(ticks) > 1 else ticks
 
 
 def _explain_pairs(
