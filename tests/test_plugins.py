@@ -18,8 +18,8 @@ def test_every_plugin_is_a_file_with_frozen_options(kind: str) -> None:
     assert found
     for name in found:
         options: Any = plugins.load(kind, name).Options
-        assert is_dataclass(options)
         assert options.__dataclass_params__.frozen
+        assert is_dataclass(options)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after ``zehn``; those of the process when None.
 
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait starve a shared machine
     parsed = build_parser().parse_args(arguments)
     try:
         return int(parsed.perform(parsed))

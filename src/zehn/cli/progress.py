@@ -1,4 +1,4 @@
-"""Progress on a terminal: one line that is overwritten; in a log file: a line at each tenth."""
+"""Progress on a terminal: one line that is overwritten; in a log file: a line now and then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from zehn.progress import Progress
 
 _REDRAW_SECONDS = 0.2
+_LOG_SECONDS = 15.0
 _WIDTH = 110
+_LEAST_SHARE = 1e-6
 
 
 class _Line:
@@ -19,28 +21,25 @@ class _Line:
 
     def __init__(self) -> None:
         self.stream = sys.stderr
-        self.what, self.began, self.drawn, self.tenth = "", 0.0, 0.0, 0
+        self.what, self.share, self.began, self.begun, self.drawn = "", 0.0, 0.0, 0.0, 0.0
 
     def advance(self, what: str, n_done: int, n_all: int, detail: str = "") -> None:
         now, share = time.monotonic(), n_done / max(n_all, 1)
-        tenth = int(share * 10)
-        if what != self.what or tenth < self.tenth:
-            self.what, self.began, self.drawn, self.tenth = what, now, 0.0, 0
-        if not self._is_due(now, tenth):
+        if what != self.what or share < self.share:
+            self.what, self.began, self.begun, self.drawn = what, now, share, now
+        self.share = share
+        if not self._is_due(now):
             return
-        self.drawn, self.tenth = now, tenth
-        left = (now - self.began) * (1 - share) / share if share > 0 else 0.0
-        state = f"{share:4.0%}, {_clock(left)} left" if share < 1 else "done"
-        self._draw(f"  {what}: {state}{f' ({detail})' if detail else ''}")
+        self.drawn = now
+        left = (now - self.began) * (1 - share) / max(share - self.begun, _LEAST_SHARE)
+        self._draw(f"  {what}: {share:4.0%}, {_clock(left)} left{f' ({detail})' if detail else ''}")
 
     def line(self, text: str) -> None:
         clear = f"\r{'':<{_WIDTH}}\r" if self.stream.isatty() else ""
         print(f"{clear}{text}", file=self.stream, flush=True)
 
-    def _is_due(self, now: float, tenth: int) -> bool:
-        if self.stream.isatty():
-            return now - self.drawn > _REDRAW_SECONDS or tenth == 10
-        return tenth > self.tenth
+    def _is_due(self, now: float) -> bool:
+        return now - self.drawn > (_REDRAW_SECONDS if self.stream.isatty() else _LOG_SECONDS)
 
     def _draw(self, text: str) -> None:
         if self.stream.isatty():

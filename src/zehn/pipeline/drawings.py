@@ -41,8 +41,7 @@ def draw_curves(workshop: Workshop, best_epoch: int | None) -> None:
     """The training curves, from the TensorBoard logs."""
     from zehn.train import read_scalars
 
-    logged = read_scalars(workshop.run.path / LOGS_PATH)
-    scalars = {tag: (np.array(steps), np.array(values)) for tag, (steps, values) in logged.items()}
+    scalars = read_scalars(workshop.run.path / LOGS_PATH)
     _save(workshop, "train/curves", figures.training_curves(scalars, best_epoch=best_epoch))
 
 

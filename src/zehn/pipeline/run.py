@@ -14,7 +14,7 @@ from typing import Any
 from zehn import config as configuration
 from zehn import store
 from zehn.config import Config
-from zehn.errors import UnknownNameError
+from zehn.errors import RunError, UnknownNameError
 from zehn.pipeline import stages
 from zehn.pipeline.machine import describe_machine, package_versions
 from zehn.pipeline.tensorboard import open_tensorboard
@@ -81,9 +81,10 @@ def run(
         if name not in STAGE_NAMES:
             raise UnknownNameError("stage", name, STAGE_NAMES)
     workshop = Workshop(config, data_dir, say, resume=resume)
-    folder = out or default_out(config, workshop.dataset.name)
+    folder = out or default_out(config, _dataset_name(workshop))
     with store.Run.create(folder) as opened:
         workshop.run = opened
+        _refuse_another_dataset(workshop)
         _write_identity(workshop, command)
         if tensorboard:
             workshop.say.line(f"TensorBoard: {open_tensorboard(opened.path / LOGS_PATH)}")
@@ -171,6 +172,19 @@ def _settings(config: Config, section: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in _NO_RESULT_DEPENDS_ON_IT}
 
 
+def _refuse_another_dataset(workshop: Workshop) -> None:
+    """A run of one data set is not overwritten by a run of another: that would lose a trained model by a slip."""
+    run, named = workshop.run, _dataset_name(workshop)
+    kept = run.read_json("run.json").get("dataset", named) if run.has("run.json") else named
+    if kept != named:
+        raise RunError(f"{run.path} holds a run of {kept}, and this one is of {named}; name another folder with --out")
+
+
+def _dataset_name(workshop: Workshop) -> str:
+    named = workshop.config.data.name
+    return named if named.startswith("folder:") else workshop.dataset.name
+
+
 def _write_identity(workshop: Workshop, command: str) -> None:
     run, config = workshop.run, workshop.config
     started = (
@@ -184,7 +198,7 @@ def _write_identity(workshop: Workshop, command: str) -> None:
             "command": command or " ".join(sys.argv),
             "seed": config.seed,
             "preset": config.preset,
-            "dataset": workshop.dataset.name,
+            "dataset": _dataset_name(workshop),
             "data_dir": str(workshop.data_dir) if workshop.data_dir else None,
             "started": started,
             "machine": describe_machine(),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from zehn import codes, datasets, evaluate, measures, store
+from zehn.errors import RunError
 from zehn.pipeline.training import climb_ladder, train_model
 from zehn.pipeline.workshop import CODES_PATH, MODEL_PATH, Workshop
 
@@ -85,7 +86,7 @@ def report(workshop: Workshop) -> None:
 
 def _ask(workshop: Workshop) -> dict[str, Any]:
     settings, dataset, labels = workshop.config.query, workshop.dataset, workshop.dataset.labels
-    chosen = np.array(settings.query_ids or _choose_queries(workshop), dtype=np.int64) + dataset.n_train
+    chosen = np.array(_choose_queries(workshop), dtype=np.int64) + dataset.n_train
     queries = [
         {
             "id": int(position),
@@ -102,9 +103,14 @@ def _ask(workshop: Workshop) -> dict[str, Any]:
 
 
 def _choose_queries(workshop: Workshop) -> list[int]:
-    n_queries = min(workshop.config.query.n_queries, workshop.dataset.n_test)
-    chosen = np.random.default_rng(workshop.seed).choice(workshop.dataset.n_test, n_queries, replace=False)
-    return [int(position) for position in np.sort(chosen)]
+    """Return the positions in the test set that are asked about: those named, or a seeded choice."""
+    named, n_test = workshop.config.query.query_ids, workshop.dataset.n_test
+    beyond = [position for position in named if not 0 <= position < n_test]
+    if beyond:
+        raise RunError(f"query_ids are positions among {n_test} test images, from 0, came {beyond[0]}; name others")
+    n_queries = min(workshop.config.query.n_queries, n_test)
+    seeded = np.random.default_rng(workshop.seed).choice(n_test, n_queries, replace=False)
+    return list(named) or [int(position) for position in np.sort(seeded)]
 
 
 def _compare(workshop: Workshop) -> dict[str, Any]:
