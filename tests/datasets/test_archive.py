@@ -86,9 +86,21 @@ def test_a_missing_file_and_damage_are_told(tmp_path: Path) -> None:
 def test_what_another_process_unpacked_meanwhile_stays(tmp_path: Path) -> None:
     folder = tmp_path / "home" / TOP
     folder.mkdir(parents=True)
-    (folder / "a").write_bytes(b"theirs")
+    (folder / "a").write_bytes(b"made")
     _archive.unpack(pack(tmp_path / "x.tar.gz"), folder, WANTED)
-    assert (folder / "a").read_bytes() == b"theirs"
+    assert (folder / "a").read_bytes() == b"made"
+
+
+def test_a_folder_that_is_not_whole_is_given_what_it_lacks(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / TOP
+    folder.mkdir(parents=True)
+    (folder / "b").write_bytes(b"da")
+    (folder / "notes").write_bytes(b"somebody's own")
+    _archive.unpack(pack(tmp_path / "x.tar.gz"), folder, WANTED)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "a": b"data", "b": b"data", "notes": b"somebody's own",
+    }  # fmt: skip
+    assert files_under(tmp_path / "home") == ["stuff", "stuff/a", "stuff/b", "stuff/notes"]
 
 
 def test_an_unwritable_place_is_told(tmp_path: Path) -> None:

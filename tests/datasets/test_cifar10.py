@@ -51,6 +51,7 @@ def small_files(
 def publish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checksums = {name: md5((folder / name).read_bytes()) for name in cifar10.CHECKSUMS}
     monkeypatch.setattr(cifar10, "CHECKSUMS", checksums)
+    monkeypatch.setattr(cifar10, "_N_BYTES", {name: (folder / name).stat().st_size for name in checksums})
 
 
 def md5(data: bytes) -> str:
@@ -120,6 +121,74 @@ def test_the_archive_is_verified_and_unpacked_into_the_cache(
     assert {path.name for path in unpacked.iterdir()} == set(cifar10.CHECKSUMS)
     archive_path.unlink()
     assert datasets.get("cifar10", data_dir=small_files) == unpacked
+
+
+def lose_a_file(folder: Path) -> None:
+    (folder / "data_batch_3").unlink()
+
+
+def cut_a_file(folder: Path) -> None:
+    path = folder / "data_batch_3"
+    path.write_bytes(path.read_bytes()[:1_000])
+
+
+DAMAGES = pytest.mark.parametrize("damage", [lose_a_file, cut_a_file])
+
+
+@DAMAGES
+def test_an_incomplete_folder_hides_no_archive(
+    small_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    broken = shutil.copytree(small_files / "cifar-10-batches-py", tmp_path / "cifar-10-batches-py")
+    damage(broken)
+    pack(small_files, monkeypatch)
+    broken = broken.rename(small_files / broken.name)
+    before = sorted(path.name for path in broken.iterdir())
+    assert datasets.load("cifar10", data_dir=small_files).n_train == 100
+    assert sorted(path.name for path in broken.iterdir()) == before
+
+
+@DAMAGES
+def test_an_incomplete_folder_hides_no_later_one(
+    small_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    damage(shutil.copytree(small_files / "cifar-10-batches-py", tmp_path / "broken" / "cifar-10-batches-py"))
+    monkeypatch.setenv("ZEHN_DATA", os.pathsep.join([str(tmp_path / "broken"), str(small_files)]))
+    assert datasets.get("cifar10") == small_files / "cifar-10-batches-py"
+    assert datasets.load("cifar10", data_dir=tmp_path / "broken").n_train == 100
+
+
+@DAMAGES
+def test_an_incomplete_folder_in_the_cache_is_made_whole_from_an_archive(
+    small_files: Path, cache_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    home = cache_path / "data" / "cifar-10-batches-py"
+    damage(shutil.copytree(small_files / home.name, home))
+    pack(small_files, monkeypatch)
+    assert datasets.get("cifar10", data_dir=small_files) == home
+    assert datasets.load("cifar10", data_dir=small_files).n_train == 100
+
+
+def test_a_truncated_archive_hides_no_later_one(
+    small_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive_path = pack(small_files, monkeypatch)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / archive_path.name).write_bytes(archive_path.read_bytes()[:1_000])
+    monkeypatch.setenv("ZEHN_DATA", str(small_files))
+    assert datasets.load("cifar10", data_dir=tmp_path / "broken").n_train == 100
+
+
+def test_of_an_incomplete_folder_and_a_truncated_archive_the_folder_is_told(
+    small_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = shutil.copytree(small_files / "cifar-10-batches-py", tmp_path / "cifar-10-batches-py")
+    lose_a_file(broken)
+    archive_path = pack(small_files, monkeypatch)
+    archive_path.write_bytes(archive_path.read_bytes()[:1_000])
+    broken.rename(small_files / broken.name)
+    with pytest.raises(DataError, match=r"cifar-10-batches-py lacks data_batch_3; delete the folder"):
+        datasets.get("cifar10", data_dir=small_files)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "auto"])
@@ -215,6 +284,12 @@ def test_the_real_files_are_as_published(cifar10_dir: Path) -> None:
     assert dataset.y_test.shape == (10_000, 1)
     assert_array_equal(dataset.y_test[:8, 0], [3, 8, 8, 0, 6, 6, 1, 6])
     assert round(float(dataset.x_train.mean() / 255), 4) == 0.4734
+
+
+@pytest.mark.cifar10
+def test_the_real_files_have_the_lengths_noted(cifar10_dir: Path) -> None:
+    folder = cifar10_dir / "cifar-10-batches-py"
+    assert {name: (folder / name).stat().st_size for name in cifar10.CHECKSUMS} == cifar10._N_BYTES
 
 
 @pytest.mark.cifar10

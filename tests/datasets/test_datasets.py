@@ -11,7 +11,7 @@ import pytest
 
 from zehn import datasets
 from zehn.datasets import _download, cifar10
-from zehn.errors import ConfigError, UnknownNameError
+from zehn.errors import ConfigError, DownloadError, UnknownNameError
 
 
 @pytest.fixture
@@ -36,6 +36,20 @@ def test_auto_falls_back_on_the_digits_at_once_and_says_so(tmp_path: Path) -> No
     assert "To use CIFAR-10, put cifar-10-python.tar.gz" in note
     assert "--data-dir or $ZEHN_DATA" in note
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_auto_is_impatient_for_the_first_answer_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[_download.Patience] = []
+
+    def download(_remote: object, _path: Path, patience: _download.Patience, _progress: object) -> None:
+        asked.append(patience)
+        raise DownloadError("no")
+
+    monkeypatch.setattr(_download, "download", download)
+    assert datasets.load("auto", data_dir=tmp_path).name == "digits"
+    with pytest.raises(DownloadError, match="no"):
+        datasets.load("cifar10", data_dir=tmp_path)
+    assert asked == [_download.Patience(first_answer_s=8.0), _download.Patience()]
 
 
 def test_auto_without_downloading_falls_back_too() -> None:

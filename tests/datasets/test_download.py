@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import http.server
 import itertools
@@ -33,6 +34,7 @@ class Script:
     """Bytes after which the first answers break off."""
     statuses: list[int] = field(default_factory=list)
     """Refusals before the first answer."""
+    head_status: int = 200
     ranges: bool = True
     delay_s: float = 0.0
     asked: list[str | None] = field(default_factory=list)
@@ -59,6 +61,11 @@ def handler(script: Script) -> type[http.server.BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body[: script.breaks_after.pop(0)] if script.breaks_after else body)
+
+        def do_HEAD(self) -> None:
+            time.sleep(script.delay_s)
+            self.send_response(script.head_status)
+            self.end_headers()
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -207,6 +214,31 @@ def test_a_slow_look_up_of_the_name_is_given_up_in_time(path: Path, monkeypatch:
         _download.download(remote("http://nowhere.invalid/x"), path, _download.Patience(timeout_s=0.2, n_attempts=1))
     assert time.monotonic() - start < 2
     looked_up.set()
+
+
+QUICK = _download.Patience(timeout_s=5, n_attempts=3, pause_s=0.01, first_answer_s=0.2)
+
+
+def test_without_a_first_answer_it_is_given_up_at_once(path: Path) -> None:
+    with serving(Script(delay_s=1.0)) as url:
+        start = time.monotonic()
+        with pytest.raises(DownloadError, match=r"no answer within 0\.2 s"):
+            _download.download(remote(url), path, QUICK)
+        assert time.monotonic() - start < 0.9
+    start = time.monotonic()
+    with pytest.raises(DownloadError, match=r"Connection refused"):
+        _download.download(remote(url), path, dataclasses.replace(QUICK, pause_s=30))
+    assert time.monotonic() - start < 5
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("head_status", [200, 405, 503])
+def test_after_the_first_answer_patience_is_as_usual(path: Path, head_status: int) -> None:
+    script = Script(breaks_after=[100_000, 0, 50_000], statuses=[503], head_status=head_status)
+    with serving(script) as url:
+        _download.download(remote(url), path, QUICK)
+    assert path.read_bytes() == CONTENT
+    assert script.asked == [None, None, "bytes=100000-", "bytes=100000-", "bytes=150000-"]
 
 
 def test_nothing_listening_is_told(path: Path) -> None:

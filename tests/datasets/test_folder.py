@@ -211,6 +211,43 @@ def test_any_change_decodes_anew_and_drops_the_old(folder: Path, cache_path: Pat
     assert len(dataset.images) == {"touch": 5, "add": 6, "remove": 4}[change]
 
 
+def checksum(folder: Path, **options: Any) -> str:
+    checksums = load(folder, **options).checksums
+    assert list(checksums) == ["folder"]
+    return checksums["folder"]
+
+
+def test_the_checksum_tells_any_change_of_the_images(folder: Path) -> None:
+    fill(folder, 5)
+    seen = [checksum(folder)]
+    fill(folder, 6)
+    seen.append(checksum(folder))
+    (folder / "001.png").unlink()
+    seen.append(checksum(folder))
+    draw(folder / "002.png", 99)
+    seen.append(checksum(folder))
+    (folder / "003.png").rename(folder / "moved.png")
+    seen.append(checksum(folder))
+    (folder / "text.png").write_text("just text")
+    seen.append(checksum(folder))
+    (folder / "004.png").write_bytes(b"damaged")
+    seen += [checksum(folder), checksum(folder, fit="pad"), checksum(folder, test_share=0.5)]
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_checksum_tells_nothing_else(folder: Path, cache_path: Path, tmp_path: Path) -> None:
+    fill(folder, 5)
+    (folder / "text.png").write_text("just text")
+    first = checksum(folder)
+    assert checksum(folder) == first
+    os.utime(folder / "000.png", (1, 1))
+    (folder / "notes.txt").write_text("no image")
+    assert checksum(folder, n_threads=1) == first
+    shutil.rmtree(cache_path / "folders")
+    assert checksum(folder) == first
+    assert checksum(folder.rename(tmp_path / "elsewhere")) == first
+
+
 def test_other_settings_have_entries_of_their_own(folder: Path, cache_path: Path) -> None:
     fill(folder, 5)
     load(folder)

@@ -21,7 +21,8 @@ def unpack(archive_path: Path, folder: Path, wanted: Iterable[str]) -> None:
     """Unpack the ``wanted`` files of the archive's one top folder, which must be called as ``folder`` is, into it.
 
     No path of the archive is ever written to: files go to a temporary folder under the names that were asked for, and
-    that is renamed at the end, so that ``folder`` is there in full or not at all.
+    that is renamed at the end, so that ``folder`` is there in full or not at all. Where it is there already, it is
+    given what it lacks or holds in another length.
 
     Raises:
         DataError: the archive is damaged, lacks a file, or holds one that does not belong there (a link, a device, a
@@ -73,4 +74,11 @@ def _put_in_place(staging_path: Path, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():
             raise
-        logger.info("%s was unpacked by another process in the meantime", folder)
+        for path in staging_path.iterdir():
+            if not _is_like(path, folder / path.name):
+                path.replace(folder / path.name)
+                logger.info("%s was not whole and has been put in place", folder / path.name)
+
+
+def _is_like(path: Path, other_path: Path) -> bool:
+    return other_path.is_file() and other_path.stat().st_size == path.stat().st_size

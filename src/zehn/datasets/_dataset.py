@@ -40,7 +40,8 @@ class Dataset:
     origin: str = ""
     """Where the images come from, in words for the report."""
     checksums: Mapping[str, str] = field(default_factory=dict)
-    """File names and the MD5s that were verified."""
+    """What the images are, for a run to notice others: file names and the MD5s that were verified, or, of a folder of
+    one's own, ``folder`` and the hash of all that was read from it."""
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     """What the user has to be told, such as that another data set stands in."""

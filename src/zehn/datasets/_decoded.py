@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from zehn.datasets._dataset import Skipped
 from zehn.errors import DataError, ImageError
 from zehn.progress import Progress
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised whenever what is stored, or how images are decoded, changes."""
 _FILES_PER_BATCH = 256
 _IMAGES_PER_COPY = 4096
@@ -53,6 +53,8 @@ class Decoded:
     paths: tuple[str, ...]
     """By image, relative to the folder."""
     skipped: tuple[Skipped, ...]
+    checksum: str
+    """A hash over the settings, the readable files' names and contents, and the names of the others."""
 
 
 def decode(
@@ -101,6 +103,16 @@ def _key(root: Path, paths: Sequence[str], settings: Settings) -> str:
     return digest.hexdigest()[:_KEY_DIGITS]
 
 
+def _checksum(settings: Settings, contents: Iterable[tuple[str, int]], skipped: Iterable[Skipped]) -> str:
+    """Hash what the images are made from: the same wherever the folder lies and whenever its files were touched."""
+    digest = hashlib.sha256(repr((_FORMAT, settings)).encode())
+    for path, content in contents:
+        digest.update(os.fsencode(path) + f"\0{content}\0".encode())
+    for one in skipped:
+        digest.update(one.path.encode() + b"\0skipped\0")
+    return digest.hexdigest()[:_KEY_DIGITS]
+
+
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:_KEY_DIGITS]
 
@@ -113,7 +125,7 @@ def _read_entry(entry: Path) -> Decoded | None:
         if len(mapped) != len(index["paths"]):
             return None
         skipped = tuple(Skipped(**one) for one in index["skipped"])
-        return Decoded(mapped, index["n_train"], tuple(index["paths"]), skipped)
+        return Decoded(mapped, index["n_train"], tuple(index["paths"]), skipped, index["checksum"])
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
 
@@ -154,8 +166,11 @@ def _fill(
         _write_sorted(file, raw_path, order, settings.image_size)
     raw_path.unlink()
     index = {
-        "n_train": len(train), "paths": [readable[i] for i in order], "skipped": [asdict(one) for one in skipped],
-    }  # fmt: skip
+        "n_train": len(train),
+        "paths": [readable[i] for i in order],
+        "skipped": [asdict(one) for one in skipped],
+        "checksum": _checksum(settings, zip(readable, digests, strict=True), skipped),
+    }
     (staging_path / _INDEX_NAME).write_text(json.dumps(index), encoding="ascii")
 
 

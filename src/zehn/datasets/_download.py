@@ -23,6 +23,7 @@ from zehn.progress import Progress
 
 logger = logging.getLogger("zehn")
 
+_HEADERS = {"User-Agent": "zehn"}
 _CHUNK_BYTES = 256 * 1024
 _LONGEST_PAUSE_S = 30.0
 _PASSING = (
@@ -52,6 +53,8 @@ class Patience:
     """Attempts in a row that bring nothing new before it is given up."""
     pause_s: float = 1.0
     """Seconds before the second attempt; every further pause is twice as long."""
+    first_answer_s: float = 0.0
+    """Seconds in which the server must answer at all, asked once before anything is fetched; 0 does not ask."""
 
 
 def download(remote: Remote, path: Path, patience: Patience, progress: Progress | None = None) -> None:
@@ -64,6 +67,8 @@ def download(remote: Remote, path: Path, patience: Patience, progress: Progress 
     """
     part_path = path.with_name(f"{path.name}.part")
     resumed = _size(part_path) > 0
+    if patience.first_answer_s and _size(part_path) < remote.n_bytes:
+        _reach(remote, patience.first_answer_s)
     _fetch(remote, part_path, patience, progress)
     try:
         _checksums.verify_file(part_path, remote.md5, remote.n_bytes)
@@ -75,6 +80,22 @@ def download(remote: Remote, path: Path, patience: Patience, progress: Progress 
         download(remote, path, patience, progress)
     else:
         part_path.replace(path)
+
+
+def _reach(remote: Remote, timeout_s: float) -> None:
+    """Ask the server once for anything at all: is there a network, and somebody at its other end?
+
+    Raises:
+        DownloadError: no answer in time, or no way to the server.
+
+    """
+    request = urllib.request.Request(remote.url, method="HEAD", headers=_HEADERS)  # noqa: S310 – see _fetch_once
+    try:
+        _answer(request, timeout_s).close()
+    except (urllib.error.HTTPError, http.client.HTTPException) as error:
+        logger.debug("%s answers, if with a refusal: %s", remote.url, error)
+    except OSError as error:
+        raise DownloadError(_explained(remote, error)) from error
 
 
 def _fetch(remote: Remote, part_path: Path, patience: Patience, progress: Progress | None) -> None:
@@ -95,7 +116,7 @@ def _fetch(remote: Remote, part_path: Path, patience: Patience, progress: Progre
 
 def _fetch_once(remote: Remote, part_path: Path, patience: Patience, progress: Progress | None) -> None:
     n_done = _size(part_path)
-    headers = {"User-Agent": "zehn", **({"Range": f"bytes={n_done}-"} if n_done else {})}
+    headers = {**_HEADERS, **({"Range": f"bytes={n_done}-"} if n_done else {})}
     request = urllib.request.Request(remote.url, headers=headers)  # noqa: S310 – addresses are this package's constants
     with _answer(request, patience.timeout_s) as response:
         if response.status != HTTPStatus.PARTIAL_CONTENT or not _continues(response, n_done):

@@ -7,7 +7,7 @@ https://www.cs.toronto.edu/~kriz/cifar.html. Every file is compared with its pub
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,17 @@ CHECKSUMS: Mapping[str, str] = {
 }
 """The MD5s of the files, as torchvision (torchvision/datasets/cifar.py) publishes them."""
 
+_N_BYTES: Mapping[str, int] = {
+    "data_batch_1": 31_035_704,
+    "data_batch_2": 31_035_320,
+    "data_batch_3": 31_035_999,
+    "data_batch_4": 31_035_696,
+    "data_batch_5": 31_035_623,
+    "test_batch": 31_035_526,
+    "batches.meta": 158,
+}
+"""The lengths of the same files, by which a copy that was cut short is told from a whole one without reading it."""
+
 _FOLDER_NAME = "cifar-10-batches-py"
 _ARCHIVE_NAME = "cifar-10-python.tar.gz"
 _META = "batches.meta"
@@ -57,6 +68,8 @@ class Options:
     """Whether to download it where it is not found."""
     timeout_s: float = _download.Patience.timeout_s
     n_attempts: int = _download.Patience.n_attempts
+    first_answer_s: float = _download.Patience.first_answer_s
+    """Seconds in which the server must answer at all, before anything is fetched; 0 asks for no such sign of life."""
 
 
 def load(options: Options, *, image_size: int, data_dir: Path | str | None, progress: Progress | None) -> Dataset:
@@ -87,20 +100,26 @@ def load(options: Options, *, image_size: int, data_dir: Path | str | None, prog
 def get(options: Options, *, data_dir: Path | str | None, progress: Progress | None) -> Path:
     """Return the folder with the unpacked files, after unpacking or downloading them where need be.
 
+    A whole copy is taken wherever it lies: one that lacks something stands in its way nowhere, and is only complained
+    about where there is no other.
+
     Raises:
-        DataError: the archive is damaged, or cannot be unpacked.
+        DataError: the only copy lacks files, or the archive is damaged or cannot be unpacked.
         ChecksumError: the archive is cut short or another one.
         DownloadError: not found, and not to be downloaded or the download could not be finished.
 
     """
     places = _places.search_paths(data_dir)
-    for place in places:
-        for folder in (place / _FOLDER_NAME, place):
-            if folder.name == _FOLDER_NAME and folder.is_dir():
-                return folder
-    for place in places:
-        if (place / _ARCHIVE_NAME).is_file():
-            return _unpacked(place / _ARCHIVE_NAME, _places.download_path(None))
+    candidates = (folder for place in places for folder in (place / _FOLDER_NAME, place))
+    folders = [folder for folder in candidates if folder.name == _FOLDER_NAME and folder.is_dir()]
+    archive_paths = sorted(filter(Path.is_file, (place / _ARCHIVE_NAME for place in places)), key=_is_cut)
+    whole = next(filter(_is_whole, folders), None)
+    if whole:
+        return whole
+    if archive_paths and not (folders and _is_cut(archive_paths[0])):
+        return _unpacked(archive_paths[0], _places.download_path(None))
+    if folders:
+        return _with_all_files(folders)
     if not options.download:
         raise DownloadError(f"CIFAR-10 is not in {', '.join(map(str, places))}; {HOW_TO}")
     return _downloaded(options, _places.download_path(data_dir), progress)
@@ -111,6 +130,30 @@ def expected() -> Expected:
     return Expected(n_train_per_class=(5_000,) * 10, n_test_per_class=(1_000,) * 10)
 
 
+def _is_cut(archive_path: Path) -> bool:
+    return archive_path.stat().st_size < ARCHIVE.n_bytes
+
+
+def _is_whole(folder: Path) -> bool:
+    return all((folder / name).is_file() and (folder / name).stat().st_size >= _N_BYTES[name] for name in CHECKSUMS)
+
+
+def _with_all_files(folders: Sequence[Path]) -> Path:
+    """Return the first folder that lacks no file, for ``load`` to say which of them is cut short.
+
+    Raises:
+        DataError: each of them lacks some.
+
+    """
+    lacking = {folder: [name for name in CHECKSUMS if not (folder / name).is_file()] for folder in folders}
+    for folder, names in lacking.items():
+        if not names:
+            return folder
+    raise DataError(
+        f"{folders[0]} lacks {', '.join(lacking[folders[0]])}; delete the folder and fetch CIFAR-10 again, or {HOW_TO}"
+    )
+
+
 def _unpacked(archive_path: Path, home: Path) -> Path:
     _checksums.verify_file(archive_path, ARCHIVE.md5, ARCHIVE.n_bytes)
     _archive.unpack(archive_path, home / _FOLDER_NAME, CHECKSUMS)
@@ -118,7 +161,9 @@ def _unpacked(archive_path: Path, home: Path) -> Path:
 
 
 def _downloaded(options: Options, home: Path, progress: Progress | None) -> Path:
-    patience = _download.Patience(timeout_s=options.timeout_s, n_attempts=options.n_attempts)
+    patience = _download.Patience(
+        timeout_s=options.timeout_s, n_attempts=options.n_attempts, first_answer_s=options.first_answer_s
+    )
     _download.download(ARCHIVE, home / _ARCHIVE_NAME, patience, progress)
     folder = _unpacked(home / _ARCHIVE_NAME, home)
     (home / _ARCHIVE_NAME).unlink()
@@ -126,8 +171,6 @@ def _downloaded(options: Options, home: Path, progress: Progress | None) -> Path
 
 
 def _checked(folder: Path, name: str) -> Mapping[bytes, Any]:
-    if not (folder / name).is_file():
-        raise DataError(f"{folder} lacks {name}; delete the folder and fetch CIFAR-10 again, or {HOW_TO}")
     return _pickle.read_pickle(_checksums.read_verified(folder / name, CHECKSUMS[name]), folder / name)
 
 

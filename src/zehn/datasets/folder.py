@@ -65,6 +65,7 @@ def load(options: Options, *, image_size: int, data_dir: Path | str | None, prog
         y_test=None if labels is None else labels[n_train:],
         class_names=class_names,
         origin=f"the {len(decoded.paths):,} readable images in {root}",
+        checksums={"folder": decoded.checksum},
         skipped=skipped,
         notes=(f"{len(skipped):,} files in {root} cannot be read and are skipped",) if skipped else (),
         paths=tuple(f"{root}{os.sep}{path}" for path in decoded.paths),
