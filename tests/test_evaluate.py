@@ -281,6 +281,47 @@ def test_comparison_without_labels() -> None:
     assert "Without labels no distance can be called better" in comparison["recommendation"]
 
 
+def two_models(n: int = 1_200) -> tuple[Any, Any, Any]:
+    """The codes of a better and a worse model of the same images, and the images' classes."""
+    better, labels = mixture(n)
+    noise = np.random.default_rng(1).normal(size=(n, 6)).astype(np.float32)
+    return better, better[:, :6] + 3 * noise, labels
+
+
+def test_two_models_are_compared_on_the_same_queries() -> None:
+    better, worse, labels = two_models()
+    queries = np.arange(1_000, 1_200)
+    told: list[Any] = []
+    compared = evaluate.compare_codes(
+        worse, better, labels, queries, n_train=1_000, n_resamples=200, progress=lambda *state: told.append(state)
+    )
+    trial = ranking.Trial(labels, queries, np.arange(1_200), 1_000)
+    one, two = (by_sorting(codes, labels, trial, "euclidean", "main") for codes in (worse, better))
+    assert [pair["measure"] for pair in compared["paired"]] == ["P@10", "mAP@1000", "MAP@R"]
+    for pair in compared["paired"]:
+        difference = (two[pair["measure"]] - one[pair["measure"]]).mean()
+        assert pair["difference"]["mean"] == pytest.approx(difference, abs=1e-9)
+        assert 0 < pair["difference"]["low"] < difference < pair["difference"]["high"]
+        assert pair["p_value"] < 0.01
+    found = [[{hit["id"] for hit in hits} for hits in evaluate.hits(c, labels, queries)] for c in (worse, better)]
+    share = np.mean([len(a & b) / 10 for a, b in zip(*found, strict=True)])
+    assert compared["overlap"] == pytest.approx(share)
+    assert 0 < share < 1
+    assert told[-1] == ("ranking by the second model's codes", 200, 200)
+    json.dumps(compared, allow_nan=False)
+
+
+def test_a_model_does_not_differ_from_itself_and_nothing_is_paired_without_labels() -> None:
+    codes, _, labels = two_models(300)
+    itself = evaluate.compare_codes(codes, codes, labels, np.arange(250, 300), n_train=250, n_resamples=20)
+    assert [pair["p_value"] for pair in itself["paired"]] == [1.0, 1.0, 1.0]
+    assert itself["overlap"] == 1.0
+    unlabelled = evaluate.compare_codes(codes, codes, None, np.arange(250, 300), n_train=250)
+    assert unlabelled == {"paired": [], "overlap": 1.0}
+    with pytest.raises(InputError, match="the same images, came 300 and 299 codes"):
+        evaluate.compare_codes(codes, codes[1:], labels, np.arange(250, 300), n_train=250)
+
+
 def test_wrong_names_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'cosine'"):
         compare(400, names=("cosin",))

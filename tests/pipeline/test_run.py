@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zehn import codes, config, pipeline, store
+from zehn import codes, config, evaluate, pipeline, store
 from zehn.cli import main
 from zehn.errors import RunError, UnknownNameError
 from zehn.pipeline.workshop import Say
@@ -266,8 +266,40 @@ def test_two_runs_are_compared(finished: Path, copied: Path, capsys: pytest.Capt
     figures = {row["name"]: row for row in comparison["figures"]}
     assert figures["main: P@10"]["difference"] == 0
     assert {"name": "query.n_resamples", "first": 20, "second": 30} in comparison["settings"]
+    assert [row["measure"] for row in comparison["paired"]] == ["P@10", "mAP@1000", "MAP@R"]
+    assert {(row["difference"]["mean"], row["p_value"]) for row in comparison["paired"]} == {(0.0, 1.0)}
+    assert comparison["overlap"] == 1.0
     assert main(["compare", str(finished), str(copied)]) == 0
-    assert "reconstruction: mse" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "reconstruction: mse" in printed
+    assert "p = 1.0000" in printed
+    assert "100.0 % of a query's ten hits are the same" in printed
+
+
+def test_paired_differences_are_those_of_the_figures(finished: Path, copied: Path) -> None:
+    kept = codes.read(finished / "check/codes.npz")
+    worse = kept.codes + np.random.default_rng(0).normal(0, kept.codes.std(), kept.codes.shape)
+    codes.write(copied / "check/codes.npz", worse, kept.ids, kept.labels, kept.fingerprint)
+    comparison = pipeline.compare(copied, finished)
+    precision = comparison["paired"][0]
+    scored = evaluate.score(worse.astype(np.float32), kept.labels, np.arange(300, 360), n_train=300)
+    figures = {row["name"]: row for row in comparison["figures"]}
+    difference = figures["main: P@10"]["second"]["mean"] - scored["P@10"]["mean"]
+    assert precision["difference"]["mean"] == pytest.approx(difference, abs=1e-9)
+    assert difference > 0
+    assert 0 < comparison["overlap"] < 1
+
+
+def test_runs_of_different_data_are_not_compared(finished: Path, copied: Path) -> None:
+    kept = codes.read(finished / "check/codes.npz")
+    assert kept.labels is not None
+    for labels in (kept.labels[::-1], None):
+        codes.write(copied / "check/codes.npz", kept.codes, kept.ids, labels, kept.fingerprint)
+        with pytest.raises(RunError, match=r"the runs are of different data: .*digits, 300 \+ 60 images"):
+            pipeline.compare(finished, copied)
+    (copied / "check/codes.npz").unlink()
+    with pytest.raises(RunError, match="has not been checked yet; do so with: zehn check"):
+        pipeline.compare(finished, copied)
 
 
 @pytest.mark.parametrize("ending", [".npz", ".h5", ".parquet"])

@@ -63,14 +63,26 @@ def distances_table(query: Mapping[str, Any]) -> str:
 
 
 def comparison_table(comparison: Mapping[str, Any]) -> str:
-    """Return two runs' figures side by side, and the settings in which they differ."""
+    """Return two runs' figures side by side, the paired test, the overlap, and the settings in which they differ."""
     rows = [("", *comparison["runs"], "difference")]
     rows += [
         (row["name"], _interval(row["first"]), _interval(row["second"]), f"{row['difference']:+.4f}")
         for row in comparison["figures"]
     ]
+    parts = [aligned(rows), _paired_table(comparison)]
     settings = [(row["name"], str(row["first"]), str(row["second"])) for row in comparison["settings"]]
-    return aligned(rows) + (f"\n\nsettings that differ\n{aligned(settings)}" if settings else "")
+    return "\n\n".join(filter(None, [*parts, f"settings that differ\n{aligned(settings)}" if settings else ""]))
+
+
+def _paired_table(comparison: Mapping[str, Any]) -> str:
+    rows = [
+        (row["measure"], _interval(row["difference"]), f"p = {row['p_value']:.4f}")
+        for row in comparison.get("paired", ())
+    ]
+    paired = f"on the same queries, second − first, paired test\n{aligned(rows)}" if rows else ""
+    overlap = comparison.get("overlap")
+    shared = "" if overlap is None else f"{100 * overlap:.1f} % of a query's ten hits are the same"
+    return "\n\n".join(filter(None, [paired, shared]))
 
 
 def _cell(scores: Mapping[str, Any] | None, measure: str) -> str:

@@ -29,14 +29,19 @@ or infinity). The schemas, which figures and report read::
          "overlap": {a: {b: float}},                                    share of a's ten nearest that b finds too, 0 … 1
          "recommendation": str}                                         recommend(comparison)
 
+    of models  = compare_codes(first, second, labels, query_ids, …) =
+        {"paired":  [{"measure": "P@10" | "mAP@1000" | "MAP@R",
+                      "difference": Interval (second − first), "p_value": float}],      [] without labels
+         "overlap": float}                                              share of ten nearest that both find, 0 … 1
+
     hits(…)    = [[{"id": int, "rank": int (from 1), "distance": float, "label": int | None, "match": bool | None}]]
                                                                         one list per query, nearest first
 """
 
 from zehn.evaluate.advice import recommend
-from zehn.evaluate.comparison import compare_distances
+from zehn.evaluate.comparison import compare_codes, compare_distances
 from zehn.evaluate.evaluation import evaluate
 from zehn.evaluate.ranking import MEASURES
 from zehn.evaluate.scores import hits, score
 
-__all__ = ["MEASURES", "compare_distances", "evaluate", "hits", "recommend", "score"]
+__all__ = ["MEASURES", "compare_codes", "compare_distances", "evaluate", "hits", "recommend", "score"]

@@ -1,4 +1,4 @@
-"""The comparison of distances on the same queries: scores, paired differences, the overlap of top tens."""
+"""Distances, and models, compared on the same queries: scores, paired differences, the overlap of top tens."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from jaxtyping import Float, Int
 
 from zehn import measures
 from zehn.config import QueryConfig
-from zehn.errors import ConfigError
+from zehn.errors import ConfigError, InputError
 from zehn.evaluate.advice import recommend
-from zehn.evaluate.ranking import CodeSource, Ranked, rank
+from zehn.evaluate.ranking import CodeSource, Ranked, Values, rank
 from zehn.evaluate.scores import get_distance, make_trial, summarize, time_codes
 from zehn.measures import Resamples
 from zehn.progress import Progress
 from zehn.store import Model
 
 PAIRED_MEASURES = ("P@10", "mAP@1000", "MAP@R")
-"""What two distances are compared by."""
+"""What two distances, or two models, are compared by."""
 
 
 def compare_distances(  # noqa: PLR0913 - most have defaults
@@ -69,6 +69,54 @@ def compare_distances(  # noqa: PLR0913 - most have defaults
     return {**comparison, "recommendation": recommend(comparison)}
 
 
+def compare_codes(  # noqa: PLR0913 - most have defaults
+    first: Float[np.ndarray, "n _"],
+    second: Float[np.ndarray, "k _"],
+    labels: Int[np.ndarray, " n"] | None,
+    query_ids: Int[np.ndarray, " q"],
+    database_ids: Int[np.ndarray, " m"] | None = None,
+    *,
+    n_train: int,
+    distance: str = "euclidean",
+    n_resamples: int = QueryConfig.n_resamples,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Compare two models' codes of the same images on the same queries; the schema is in :mod:`zehn.evaluate`.
+
+    Args:
+        first: Codes (n, d) of all images, by id, as one model has them.
+        second: The same images' codes as the other model has them; their length may be another.
+        labels: The images' classes, or nothing: then only the overlap is measured.
+        query_ids: Who is asked about.
+        database_ids: Who is searched, ascending; all images (the main protocol) unless given.
+        n_train: Images with ids below it are training images.
+        distance: By what both are compared; one that needs no covariance of a model.
+        n_resamples: Bootstrap resamples behind every interval.
+        seed: Of the resamples and of the paired test.
+        progress: Told how many queries are ranked by each model's codes.
+
+    Raises:
+        InputError: codes of other images, codes that are no numbers, nobody to ask about or to search.
+        UnknownNameError: no such distance.
+        ConfigError: mahalanobis, which needs the covariance of a model.
+
+    """
+    if len(first) != len(second):
+        raise InputError(f"expected two models' codes of the same images, came {len(first)} and {len(second)} codes")
+    trial, measured = make_trial(first, labels, query_ids, database_ids, n_train), get_distance(distance, None)
+    one, two = (
+        rank(trial, CodeSource(codes, measured), progress, f"ranking by the {whose} model's codes")
+        for whose, codes in (("first", first), ("second", second))
+    )
+    before, after = (_paired_values(found) for found in (one, two))
+    compared = Resamples(len(query_ids), n_resamples, seed).compare(after, before) if before else {}
+    return {
+        "paired": [{"measure": measure, **result} for measure, result in compared.items()],
+        "overlap": float(np.mean(measures.overlap(one.hits, two.hits))),
+    }
+
+
 def _pair(ranked: Mapping[str, Ranked], resamples: Resamples) -> list[dict[str, Any]]:
     values = {name: found.values["main"] for name, found in ranked.items()}
     first, second = {}, {}
@@ -77,6 +125,10 @@ def _pair(ranked: Mapping[str, Ranked], resamples: Resamples) -> list[dict[str, 
             first[measure, a, b], second[measure, a, b] = values[a][measure], values[b][measure]
     compared = resamples.compare(first, second) if first else {}
     return [{"a": a, "b": b, "measure": measure, **result} for (measure, a, b), result in compared.items()]
+
+
+def _paired_values(found: Ranked) -> Values:
+    return {name: values for name, values in found.values["main"].items() if name in PAIRED_MEASURES}
 
 
 def _overlap(ranked: Mapping[str, Ranked]) -> dict[str, dict[str, float]]:
