@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from zehn import models, objectives
 from zehn.errors import ConfigError
-from zehn.train import batches, precision, watch
+from zehn.train import batches, meters, precision, watch
 from zehn.train.learner import one_cycle
 from zehn.train.meters import Meter, measure
 
@@ -63,11 +63,32 @@ def test_batches_come_from_a_file_on_disk_too(tmp_path: Path) -> None:
     assert seen(batches.Batches(images, 4, np.arange(9)[::-1].copy())) == [8, 7, 6, 5, 4, 3, 2, 1]
 
 
-def test_a_batch_can_be_changed_without_changing_the_images() -> None:
-    images = stack(4)
-    for batch in batches.Batches(images, 4):
+@pytest.mark.parametrize("kind", [np.array, torch.from_numpy])
+@pytest.mark.parametrize("order", [None, np.arange(4)])
+def test_a_batch_can_be_changed_without_changing_the_images(kind: Any, order: Any) -> None:
+    images = kind(stack(4))
+    for batch in batches.Batches(images, 4, order):
         batch.images.zero_()
     assert images[3, 0, 0, 0] == 3
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.booleans())
+def test_batches_from_a_tensor_are_those_from_an_array(n_images: int, batch_size: int, in_order: bool) -> None:
+    order = None if in_order else batches.shuffled(n_images, 1, 2)
+    images = stack(n_images)
+    assert seen(batches.Batches(torch.from_numpy(images), batch_size, order)) == seen(
+        batches.Batches(images, batch_size, order)
+    )
+
+
+def test_images_are_put_on_a_device_that_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, device = stack(5), torch.device("meta")
+    assert batches.place(images, torch.device("cpu")) is images
+    placed = batches.place(images, device)
+    assert isinstance(placed, torch.Tensor)
+    assert (placed.device, placed.shape, placed.dtype) == (device, images.shape, torch.uint8)
+    monkeypatch.setattr(batches, "_MOST_BYTES_PLACED", images.nbytes - 1)
+    assert batches.place(images, device) is images
 
 
 def test_the_order_follows_from_seed_and_epoch() -> None:
@@ -113,7 +134,7 @@ def test_measure_is_what_numpy_says() -> None:
     network = models.build("dense")
     step = objectives.Step(network, torch.rand(5, 3, 32, 32), torch.Generator())
     loss = torch.tensor(2.5)
-    came = measure(step, loss, {"reconstruction": loss})
+    came = {name: value.item() for name, value in measure(step, loss, {"reconstruction": loss}).items()}
     images, again = step.images.numpy(), step.reconstructions.detach().numpy()
     errors = ((images - again) ** 2).mean(axis=(1, 2, 3))
     assert sorted(came) == ["channel_accuracy", "loss", "mse", "psnr"]
@@ -126,7 +147,7 @@ def test_measure_is_what_numpy_says() -> None:
 def test_measure_names_several_objectives() -> None:
     step = objectives.Step(models.build("dense"), torch.rand(2, 3, 32, 32), torch.Generator())
     came = measure(step, torch.tensor(3.0), {"reconstruction": torch.tensor(1.0), "other": torch.tensor(2.0)})
-    assert (came["objective/reconstruction"], came["objective/other"]) == (1, 2)
+    assert [came[f"objective/{name}"].item() for name in ("reconstruction", "other")] == [1, 2]
 
 
 def test_a_perfect_reconstruction_has_a_finite_psnr() -> None:
@@ -138,11 +159,43 @@ def test_a_perfect_reconstruction_has_a_finite_psnr() -> None:
 def test_a_meter_weighs_batches_by_their_images() -> None:
     meter = Meter()
     assert meter.means() is None
-    meter.add({"loss": 1.0}, 3)
+    meter.add({"loss": torch.tensor(1.0)}, 3)
     resumed = Meter(meter.sums)
-    resumed.add({"loss": 5.0}, 1)
+    resumed.add({"loss": torch.tensor(5.0)}, 1)
     assert resumed.means() == {"loss": 2.0}
     assert meter.means() == {"loss": 1.0}
+
+
+def test_figures_on_a_device_wait_and_are_summed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [{"loss": torch.rand(()), **({"mse": torch.rand(())} if i % 2 else {})} for i in range(120)]
+    here = Meter()
+    for quantities in given:
+        here.add(quantities, 7)
+    fetched: list[int] = []
+    fetch = meters._fetched
+
+    def fetch_and_count(vectors: list[torch.Tensor]) -> list[list[float]]:
+        fetched.append(len(vectors))
+        return fetch(vectors)
+
+    monkeypatch.setattr(meters, "_fetched", fetch_and_count)
+    monkeypatch.setattr(batches, "is_processor", lambda _: False)
+    there = Meter()
+    for quantities in given:
+        there.add(quantities, 7)
+    assert fetched == [50, 50]
+    assert there.sums == here.sums
+    assert fetched == [50, 50, 20]
+
+
+@pytest.mark.parametrize("is_processor", [True, False])
+def test_a_meter_tells_where_the_loss_was_lost(is_processor: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "is_processor", lambda _: is_processor)
+    meter = Meter()
+    for number, loss in enumerate([1.0, float("inf"), float("nan"), 1.0]):
+        meter.add({"loss": torch.tensor(loss), "mse": torch.tensor(0.0)}, 1, f"step {number}")
+    meter.read()
+    assert meter.lost == ("step 1", float("inf"))
 
 
 def test_dead_dimensions() -> None:

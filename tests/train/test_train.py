@@ -294,9 +294,60 @@ def test_patience_stops_early(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1, step \d+; lower train.learning_rate"):
+    with pytest.raises(
+        TrainingError, match=r"the loss became nan in epoch 1, step \d+; lower train.learning_rate"
+    ) as told:
         run(tmp_path, replace(CONFIG, learning_rate=1e38))
-    assert checkpoints.load(checkpoints.last_path(tmp_path))["epoch"] == 0
+    state = checkpoints.load(checkpoints.last_path(tmp_path))
+    assert state["epoch"] == 0
+    assert all(values.isfinite().all() for values in state["network"].values())
+    history = json.loads((tmp_path / "history.json").read_text(encoding="utf-8"))
+    assert history["warnings"] == [{"kind": "nan", "epoch": 1, "message": str(told.value)}]
+    assert (history["epochs"], history["interrupted"]) == ([], True)
+
+
+def test_a_loss_that_is_no_number_is_told_once_after_each_try(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(TrainingError, match="the loss became nan"):
+            run(tmp_path, replace(CONFIG, learning_rate=1e38), resume=True)
+        history = json.loads((tmp_path / "history.json").read_text(encoding="utf-8"))
+        assert [warning["kind"] for warning in history["warnings"]] == ["nan"]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train as on a device other than the processor: images are put there, figures wait there."""
+    monkeypatch.setattr("zehn.train.batches.is_processor", lambda _: False)
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("most_waiting", [1, 3, 50])
+def test_where_images_and_figures_lie_changes_nothing(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_waiting: int
+) -> None:
+    monkeypatch.setattr("zehn.train.meters._MOST_WAITING", most_waiting)
+    assert figures(run(tmp_path)) == figures(finished[1])
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_figures_that_wait_are_in_the_checkpoint_of_an_interrupted_epoch(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zehn.train.diary._PROGRESS_SECONDS", 0.0)
+    run(tmp_path, progress=interrupt_once(at_epoch=2))
+    assert checkpoints.load(checkpoints.last_path(tmp_path))["sums"]["n"] == CONFIG.batch_size
+    assert figures(run(tmp_path, resume=True)) == figures(finished[1])
+
+
+def test_a_loss_that_is_no_number_is_told_alike_from_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = []
+    for name in ("here", "there"):
+        with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1, step \d+;") as told:
+            run(tmp_path / name, replace(CONFIG, learning_rate=1e38))
+        messages.append(str(told.value))
+        monkeypatch.setattr("zehn.train.batches.is_processor", lambda _: False)
+    assert messages[0] == messages[1]
+    assert checkpoints.load(checkpoints.last_path(tmp_path / "there"))["epoch"] == 0
 
 
 def test_dead_dimensions_are_told(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """The only training loop: images in, a trained network and its history out.
 
-The images stay one uint8 array; each batch is gathered from it whole. The order of the images and everything that is
-drawn at random follow from (seed, epoch, batch), so that a training that was killed and resumed from its last
-checkpoint, or interrupted in mid-epoch, ends as one that was never stopped, within what the device's kernels allow.
+The images stay one uint8 array, on the device where they fit; each batch is gathered from it whole. The order of the
+images and everything that is drawn at random follow from (seed, epoch, batch), so that a training that was killed and
+resumed from its last checkpoint, or interrupted in mid-epoch, ends as one that was never stopped, within what the
+device's kernels allow.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from jaxtyping import UInt8
 
 from zehn import codes, objectives, store
 from zehn.config import TrainConfig
-from zehn.errors import ConfigError
+from zehn.errors import ConfigError, TrainingError
 from zehn.models import Network
 from zehn.train import batches, checkpoints
 from zehn.train.boards import read_scalars
@@ -32,7 +33,7 @@ from zehn.train.diary import Diary, Progress, StoppedError, new_history
 from zehn.train.learner import Images, Learner
 from zehn.train.precision import choose_device, choose_precision
 
-__all__ = ["read_scalars", "train"]
+__all__ = ["choose_device", "read_scalars", "train"]
 
 SCRATCH = "scratch"
 
@@ -169,6 +170,9 @@ def _fit(learner: Learner, diary: Diary, device: str, precision: str) -> None:
             trainer.fit(learner)
         except StoppedError:
             log.warning("interrupted in epoch %d; everything up to here is saved", learner.epoch + 1)
+        except TrainingError as error:
+            diary.note_lost(learner.epoch + 1, str(error))
+            raise
         except SystemExit as leaving:  # how lightning reports a second Ctrl-C
             raise KeyboardInterrupt from leaving
 

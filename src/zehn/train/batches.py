@@ -13,6 +13,11 @@ from torch import Tensor
 from zehn.errors import InputError
 from zehn.models import N_CHANNELS
 
+Stack = UInt8[np.ndarray, "n h w 3"] | UInt8[Tensor, "n h w 3"]
+"""Images to gather batches from: an array, or a tensor on the device that they are wanted on."""
+
+_MOST_BYTES_PLACED = 1024**3
+"""More images than this stay in the computer's memory, and each batch is sent to the device by itself."""
 _ORDER, _DRAWS = 0, 1
 """What a random stream is for: the order of an epoch's images, or what is drawn for one of its batches."""
 
@@ -34,12 +39,15 @@ class Batches:
 
     def __init__(
         self,
-        images: UInt8[np.ndarray, "n h w 3"],
+        images: Stack,
         batch_size: int,
         order: Int64[np.ndarray, " n"] | None = None,
         start: int = 0,
     ) -> None:
+        self.order: Int64[np.ndarray, " n"] | Int64[Tensor, " n"] | None
         self.images, self.order, self.start = images, order, start
+        if isinstance(images, Tensor) and order is not None:
+            self.order = torch.from_numpy(order).to(images.device)
         self.size = min(batch_size, len(images))
         self.n_batches = -(-len(images) // self.size) if order is None else len(images) // self.size
 
@@ -48,9 +56,26 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         for index in range(self.start, self.n_batches):
-            place = slice(index * self.size, (index + 1) * self.size)
-            images = np.ascontiguousarray(self.images[place if self.order is None else self.order[place]])
-            yield Batch(torch.from_numpy(images if self.order is not None else images.copy()), index)
+            yield Batch(self._gather(slice(index * self.size, (index + 1) * self.size)), index)
+
+    def _gather(self, rows: slice) -> UInt8[Tensor, "b h w 3"]:
+        """Return images of their own memory, wherever they come from."""
+        images = self.images[rows if self.order is None else self.order[rows]]
+        if isinstance(images, Tensor):
+            return images.clone() if self.order is None else images
+        return torch.from_numpy(np.array(images) if self.order is None else np.ascontiguousarray(images))
+
+
+def is_processor(device: torch.device) -> bool:
+    """Say whether what lies on a device lies in the computer's own memory."""
+    return device.type == "cpu"
+
+
+def place(images: UInt8[np.ndarray, "n h w 3"], device: torch.device) -> Stack:
+    """Put images on a device to gather batches there, unless that is the processor or they take too much room."""
+    if is_processor(device) or images.nbytes > _MOST_BYTES_PLACED:
+        return images
+    return torch.from_numpy(np.array(images)).to(device)
 
 
 def shuffled(n_images: int, seed: int, epoch: int) -> Int64[np.ndarray, " {n_images}"]:

@@ -56,6 +56,14 @@ class Diary(pl.Callback):
         state = {"optimizer": optimizer, "batch": learner.first_batch, "sums": learner.meter.sums}
         settings = {"settings": self.settings, "history": self.history}
         checkpoints.save(checkpoints.last_path(self.folder), _weights(learner) | state | settings)
+        self._write_history()
+
+    def note_lost(self, epoch: int, message: str) -> None:
+        """Write down in the history, for the report, that the loss became no number; the checkpoint stays sound."""
+        watch.note_lost(self.history, epoch, message)
+        self._write_history()
+
+    def _write_history(self) -> None:
         store.write_atomically(self.folder / "history.json", store.to_json(self.history))
 
     def restore(self, learner: Learner, state: dict[str, Any]) -> None:
@@ -83,12 +91,14 @@ class Diary(pl.Callback):
         n_done = batch.index + 1
         self._report(pl_module, n_done)
         if self.stop_asked and n_done < pl_module.n_batches:
+            pl_module.settle()
             pl_module.first_batch = n_done
             self.save(pl_module)
             raise StoppedError
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Learner) -> None:  # type: ignore[override]
         """Write down the epoch, look for trouble, save; stop when asked to or when it no longer gets better."""
+        pl_module.settle()
         row = _row(pl_module)
         self.history["epochs"].append(row)
         self.history["seconds"] += row["seconds"]
@@ -105,11 +115,13 @@ class Diary(pl.Callback):
             raise StoppedError
 
     def _report(self, learner: Learner, n_done: int) -> None:
-        now, done = time.perf_counter(), learner.progress(n_done)
-        if self._tell is None or (now - self._told < _PROGRESS_SECONDS and n_done < learner.n_batches):
+        is_due = time.perf_counter() - self._told >= _PROGRESS_SECONDS or n_done == learner.n_batches
+        if self._tell is None or not is_due:
             return
-        self._told = now
+        learner.settle()
         means = learner.meter.means() or {}
+        self._told = now = time.perf_counter()
+        done = learner.progress(n_done)
         try:
             self._tell(
                 {
@@ -132,7 +144,7 @@ class Diary(pl.Callback):
         return is_best
 
     def _note_trouble(self, epoch: int, learner: Learner) -> None:
-        dead = watch.note_dead(self.history, epoch, torch.cat(learner.codes)) if learner.codes else None
+        dead = watch.note_dead(self.history, epoch, torch.cat(learner.codes).cpu()) if learner.codes else None
         for message in (dead, watch.note_overfitting(self.history, epoch)):
             if message:
                 log.warning("epoch %d: %s", epoch, message)

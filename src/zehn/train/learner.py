@@ -58,7 +58,7 @@ class Learner(pl.LightningModule):
         first_batch: how many batches of the epoch that begins are done already (after an interruption).
         meter: sums over the training batches of this epoch.
         evaluated: sums over validation and test of this epoch.
-        codes: codes of the validation images, (n, d), of this epoch, batch by batch.
+        codes: codes of the validation images, (n, d), of this epoch, batch by batch, on the device.
         train_seconds: wall time of this epoch's training batches.
 
     """
@@ -67,6 +67,7 @@ class Learner(pl.LightningModule):
         super().__init__()
         self.network, self.mixture = network, mixture
         self.images, self.config, self.seed = images, config, seed
+        self._placed: dict[str, batches.Stack] = {}
         self.optimizer = self._build_optimizer()
         self.epoch, self.first_batch, self.meter = 0, 0, Meter()
         self.n_batches = len(batches.Batches(images.train, config.batch_size, np.arange(len(images.train))))
@@ -85,12 +86,17 @@ class Learner(pl.LightningModule):
     def train_dataloader(self) -> batches.Batches:
         """Return the batches of the epoch that begins, from where it was interrupted if it was."""
         order = batches.shuffled(len(self.images.train), self.seed, self.epoch)
-        return batches.Batches(self.images.train, self.config.batch_size, order, self.first_batch)
+        return batches.Batches(self._stack("train"), self.config.batch_size, order, self.first_batch)
 
     def val_dataloader(self) -> list[batches.Batches]:
         """Return the batches of validation and test, whichever there are."""
         size = _EVALUATION_BATCHES * self.config.batch_size
-        return [batches.Batches(getattr(self.images, name), size) for name in self.images.evaluated]
+        return [batches.Batches(self._stack(name), size) for name in self.images.evaluated]
+
+    def _stack(self, split: str) -> batches.Stack:
+        if split not in self._placed:
+            self._placed[split] = batches.place(getattr(self.images, split), self.device)
+        return self._placed[split]
 
     def transfer_batch_to_device(
         self,
@@ -126,8 +132,10 @@ class Learner(pl.LightningModule):
             nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip)
 
     def on_train_batch_end(self, outputs: Any, batch: batches.Batch, batch_idx: int) -> None:  # noqa: ARG002
-        """Take the time."""
+        """Take the time; the epoch's last batch is waited for."""
         self.n_seen += len(batch.images)
+        if batch.index + 1 == self.n_batches:
+            self.settle()
         self.train_seconds = time.perf_counter() - self.epoch_began
 
     def validation_step(self, batch: batches.Batch, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
@@ -137,20 +145,34 @@ class Learner(pl.LightningModule):
         step = Step(self.network, batches.as_input(batch.images), draws, self.progress(self.n_batches))
         self._measured(step, self.evaluated[name], f"{name} batch {batch.index + 1}")
         if name == "validation":
-            self.codes.append(step.codes.float().cpu())
+            self.codes.append(step.codes.float())
+
+    def settle(self) -> None:
+        """Read what was measured up to here, be it still on the device.
+
+        Raises:
+            TrainingError: the loss is no number any more.
+
+        """
+        for meter in (self.meter, *self.evaluated.values()):
+            meter.read()
+            self._check(meter)
 
     def _measured(self, step: Step, meter: Meter, where: str) -> Tensor:
         terms = self.mixture.terms(step)
         loss = self.mixture.total(terms)
-        quantities = measure(step, loss, terms)
-        if not math.isfinite(quantities["loss"]):
+        meter.add(measure(step, loss, terms), len(step.images), where)
+        self._check(meter)
+        return loss
+
+    def _check(self, meter: Meter) -> None:
+        if meter.lost is not None:
+            where, loss = meter.lost
             raise TrainingError(
-                f"the loss became {quantities['loss']} in epoch {self.epoch + 1}, {where}; lower train.learning_rate "
+                f"the loss became {loss} in epoch {self.epoch + 1}, {where}; lower train.learning_rate "
                 f"(it is {self.config.learning_rate:g}) or set train.precision to float32; resuming goes on from the "
                 "last epoch that was sound"
             )
-        meter.add(quantities, len(step.images))
-        return loss
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         """Build AdamW (arXiv 1711.05101); biases, gains and the like do not decay."""

@@ -51,6 +51,11 @@ def note_dead(history: dict[str, Any], epoch: int, codes: Tensor) -> str | None:
     return message
 
 
+def note_lost(history: dict[str, Any], epoch: int, message: str) -> None:
+    """Add a warning that the loss became no number, with the message of the error that it is."""
+    history["warnings"].append({"kind": "nan", "epoch": epoch, "message": message})
+
+
 def note_overfitting(history: dict[str, Any], epoch: int) -> str | None:
     """Add a warning, once, when training improves and validation worsens; return its message."""
     told = any(warning["kind"] == "over-fitting" for warning in history["warnings"])
