@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 import subprocess
 import sys
 import warnings
@@ -403,6 +404,79 @@ class TestFiles:
         np.savez(tmp_path / "codes.npz", codes=np.array([{}], object), ids=[0], fingerprint="x")
         with pytest.raises(DataError, match=r"is damaged or holds no codes .*allow_pickle=False"):
             codes.read(tmp_path / "codes.npz")
+
+    def test_names_of_files_that_are_no_utf8(self, tmp_path: Path) -> None:
+        name = os.fsdecode(b"caf\xe9.png")
+        for ending in (".npz", ".h5"):
+            path = codes.write(tmp_path / f"codes{ending}", [[1.0]], [0], None, "x", paths=[name])
+            assert codes.read(path).paths == (name,)
+
+    def test_nothing_outside_an_hdf5_file_is_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "codes.h5"
+        (tmp_path / "secret").write_bytes(np.arange(4, dtype=np.float32).tobytes())
+        with h5py.File(tmp_path / "other.h5", "w") as other:
+            other["codes"] = np.ones((2, 2), np.float32)
+
+        def external(file: h5py.File) -> None:
+            file.create_dataset("codes", (2, 2), "f4", external=[(str(tmp_path / "secret"), 0, 16)])
+
+        def linked(file: h5py.File) -> None:
+            file["codes"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/codes")
+
+        def virtual(file: h5py.File) -> None:
+            layout = h5py.VirtualLayout((2, 2), "f4")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "codes", (2, 2))
+            file.create_virtual_dataset("codes", layout)
+
+        for attack, reason in ((external, "is not stored in"), (linked, "is a link"), (virtual, "is not stored in")):
+            with h5py.File(path, "w") as file:
+                file.attrs["fingerprint"] = "x"
+                file["ids"] = np.arange(2)
+                attack(file)
+            with pytest.raises(DataError, match=f"is damaged or holds no codes .codes {reason}"):
+                codes.read(path)
+
+    def test_an_hdf5_file_that_swells_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "codes.h5"
+
+        def packed(file: h5py.File) -> None:
+            file.create_dataset("codes", (10**6, 10), "f4", compression="gzip")
+
+        def claimed(file: h5py.File) -> None:
+            layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            layout.set_layout(h5py.h5d.CONTIGUOUS)
+            space = h5py.h5s.create_simple((10**9, 10))
+            h5py.h5d.create(file.id, b"codes", h5py.h5t.IEEE_F32LE, space, layout)
+
+        def repeated(file: h5py.File) -> None:
+            file["codes"] = np.zeros((3, 2), np.float32)
+            file.create_dataset("paths", data=["x" * 1000] * 3, dtype=h5py.string_dtype())
+
+        for attack, reason in ((packed, "as it is"), (claimed, "larger than the file"), (repeated, "paths holds")):
+            with h5py.File(path, "w") as file:
+                file.attrs["fingerprint"] = "x"
+                file["ids"] = np.arange(3)
+                attack(file)
+            with pytest.raises(DataError, match=f"is damaged or holds no codes .*{reason}"):
+                codes.read(path)
+
+    def test_an_npz_file_that_swells_or_holds_more_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "codes.npz"
+        arrays: dict[str, Any] = {
+            "codes": np.zeros((10**6, 1), np.float32),
+            "ids": np.arange(10**6),
+            "fingerprint": "x",
+        }
+        np.savez_compressed(path, allow_pickle=False, **arrays)
+        with pytest.raises(DataError, match="its arrays together are larger than the file"):
+            codes.read(path)
+        arrays = {"codes": np.zeros((1, 1), np.float32), "ids": [0], "fingerprint": "x"}
+        np.savez(path, allow_pickle=False, **arrays, more=[1])
+        with pytest.raises(DataError, match="'more' is none of codes, ids, labels, paths, fingerprint"):
+            codes.read(path)
+        np.savez(path, allow_pickle=False, **{**arrays, "ids": [0.5]})
+        with pytest.raises(DataError, match="ids came as float64"):
+            codes.read(path)
 
     def test_parquet_without_pyarrow(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "pyarrow", None)

@@ -233,6 +233,40 @@ class TestModelFile:
         with pytest.raises(ModelFileError, match="bomb is not stored in the file"):
             store.load_model(model_path)
 
+    def test_what_is_larger_than_the_file_only_together_is_refused(self, model_path: Path) -> None:
+        data = model_path.read_bytes()
+        with h5py.File(model_path, "r+") as file:
+            file["weights/large"] = np.zeros(len(data) // 4)
+            for number in range(3):
+                file[f"weights/again{number}"] = file["weights/large"]
+        with pytest.raises(ModelFileError, match="its entries together are larger than the file"):
+            store.load_model(model_path)
+        model_path.write_bytes(data)
+        with h5py.File(model_path, "r+") as file:
+            file["card2"] = "x" * len(data)
+            for number in range(3):
+                file[f"again{number}"] = file["card2"]
+        with pytest.raises(ModelFileError, match="its entries together are larger than the file"):
+            store.load_model(model_path)
+        model_path.write_bytes(data)
+        with h5py.File(model_path, "r+") as file:
+            file.attrs.create("many", ["x"] * 100, dtype=h5py.string_dtype())
+        with pytest.raises(ModelFileError, match="attribute many is no single value"):
+            store.load_model(model_path)
+
+    def test_only_numbers_and_texts_are_read(self, model_path: Path) -> None:
+        data = model_path.read_bytes()
+        for value in (np.array([b"a", b"b"]), np.array([1j]), np.zeros(2, [("a", "f4")])):
+            with h5py.File(model_path, "r+") as file:
+                file["weights/odd"] = value
+            with pytest.raises(ModelFileError, match="weights/odd holds neither numbers nor a text"):
+                store.load_model(model_path)
+            model_path.write_bytes(data)
+        with h5py.File(model_path, "r+") as file:
+            file.create_group("weights/deep")
+        with pytest.raises(ModelFileError, match="weights/deep is no data set"):
+            store.load_model(model_path)
+
     def test_foreign_files(self, tmp_path: Path) -> None:
         path = tmp_path / "foreign.h5"
         path.write_bytes(b"")

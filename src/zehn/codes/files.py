@@ -16,11 +16,19 @@ from numpy.typing import NDArray
 
 from zehn import plugins
 from zehn.errors import DataError, InputError, UnknownNameError
-from zehn.store import write_atomically
+from zehn.store import NUMBERS, open_hdf5, write_atomically
 
 _FINGERPRINT = "fingerprint"
 _CODE = "code_"
-_DAMAGED = (OSError, KeyError, ValueError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile)
+_TEXTS = "S"
+_UNDECODED = "surrogateescape"
+"""What becomes of the bytes of a file's name that are no UTF-8, as in Python's own paths."""
+_KINDS_OF = {"codes": "f", "ids": "iu", "labels": "iu", "paths": "US", _FINGERPRINT: "U"}
+"""What a file of codes may hold, and as which kinds of numpy types."""
+_DAMAGED = (
+    OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, MemoryError, OverflowError,
+    zipfile.BadZipFile,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,9 +140,28 @@ def _to_npz(content: Codes) -> bytes:
 
 
 def _from_npz(data: bytes) -> Codes:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        _check_entries(archive, len(data))
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        arrays = dict(file)
+        arrays = _checked({name: file[name] for name in file.files})
     return _from_arrays(arrays, str(arrays[_FINGERPRINT]), arrays["paths"].tolist() if "paths" in arrays else None)
+
+
+def _check_entries(archive: zipfile.ZipFile, n_bytes: int) -> None:
+    """Refuse other entries than :func:`write` writes, and compressed ones, before anything of them is read."""
+    entries = archive.infolist()
+    strangers = sorted({entry.filename.removesuffix(".npy") for entry in entries} - set(_KINDS_OF))
+    if strangers:
+        raise ValueError(f"{strangers[0]!r} is none of {', '.join(_KINDS_OF)}")
+    if sum(entry.file_size for entry in entries) > n_bytes:
+        raise ValueError("its arrays together are larger than the file, and Zehn compresses none")
+
+
+def _checked(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    for name, values in arrays.items():
+        if values.dtype.kind not in _KINDS_OF[name] or values.dtype.itemsize == 0:
+            raise ValueError(f"{name} came as {values.dtype}")
+    return arrays
 
 
 def _to_hdf5(content: Codes) -> bytes:
@@ -144,15 +171,22 @@ def _to_hdf5(content: Codes) -> bytes:
         for name, values in _arrays(content).items():
             file[name] = values
         if content.paths is not None:
-            file.create_dataset("paths", data=list(content.paths), dtype=h5py.string_dtype())
+            # as wide as the longest: texts of any length lie elsewhere in an HDF5 file, out of a reader's sight
+            encoded = [path.encode(errors=_UNDECODED) for path in content.paths]
+            width = max(map(len, encoded), default=0)
+            file["paths"] = np.array(encoded, h5py.string_dtype(length=max(1, width)))
     return buffer.getvalue()
 
 
 def _from_hdf5(data: bytes) -> Codes:
-    with h5py.File(io.BytesIO(data), "r") as file:
-        arrays = {name: file[name][()] for name in ("codes", "ids", "labels") if name in file}
-        paths = file["paths"].asstr()[()].tolist() if "paths" in file else None
-        return _from_arrays(arrays, str(file.attrs[_FINGERPRINT]), paths)
+    with open_hdf5(data, NUMBERS + _TEXTS) as reader:
+        fingerprint = reader.attribute(_FINGERPRINT)
+        found = {name: reader.get(name) for name in ("codes", "ids", "labels", "paths")}
+    if not isinstance(fingerprint, str):
+        raise TypeError(f"expected the {_FINGERPRINT} of a model, came {fingerprint}")
+    arrays = _checked({name: np.asarray(values) for name, values in found.items() if values is not None})
+    paths = [path.decode(errors=_UNDECODED) for path in arrays["paths"].tolist()] if "paths" in arrays else None
+    return _from_arrays(arrays, fingerprint, paths)
 
 
 def _to_parquet(content: Codes) -> bytes:

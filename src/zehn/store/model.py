@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from zehn.errors import InputError, ModelFileError, UnknownNameError
 from zehn.store.files import to_json, write_atomically
+from zehn.store.hdf5 import Hdf5Reader, open_hdf5
 
 FORMAT = "zehn model"
 FORMAT_VERSION = 1
@@ -116,9 +117,10 @@ def load_model(name_or_path: str | Path) -> Model:
         what = "is no HDF5 file" if data else "is empty"
         raise ModelFileError(f"{path} {what}, so no Zehn model; name a file that Zehn saved, such as train/model.h5")
     try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            _check_format(file, path)
-            content = dict(_read(file, len(data)))
+        with open_hdf5(data) as reader:
+            _check_format(reader, path)
+            content: Content = {f"@{name}": value for name, value in reader.attributes().items()}
+            content |= reader.datasets()
         expected = content.pop("@checksum", None)
         model = _from_content(content) if expected == _digest(content) else None
     except _DAMAGED as error:
@@ -224,46 +226,16 @@ def _below(content: Content, folder: str) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(folder): np.asarray(value) for name, value in content.items() if name.startswith(folder)}
 
 
-def _check_format(file: h5py.File, path: Path) -> None:
-    if file.attrs.get("format") != FORMAT:
+def _check_format(reader: Hdf5Reader, path: Path) -> None:
+    if reader.attribute("format") != FORMAT:
         raise ModelFileError(
             f"{path} is an HDF5 file but no Zehn model; name a file that Zehn saved, such as train/model.h5"
         )
-    version = int(file.attrs["format_version"])
+    version = int(np.asarray(reader.attribute("format_version")))
     if version > FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has model format {version}, and this Zehn reads up to {FORMAT_VERSION}; upgrade Zehn to read it"
         )
-
-
-def _read(group: h5py.Group, n_bytes: int, folder: str = "") -> Iterator[tuple[str, NDArray[Any] | str]]:
-    if not folder:
-        yield from ((f"@{name}", _checked(value)) for name, value in group.attrs.items())
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{folder}{name} is a link")
-        entry = group[name]
-        if isinstance(entry, h5py.Dataset):
-            yield f"{folder}{name}", _read_dataset(entry, n_bytes)
-        elif folder:
-            raise ValueError(f"{folder}{name} is a group")
-        else:
-            yield from _read(entry, n_bytes, f"{name}/")
-
-
-def _read_dataset(dataset: h5py.Dataset, n_bytes: int) -> NDArray[Any] | str:
-    if dataset.external or dataset.is_virtual or dataset.nbytes > n_bytes:
-        raise ValueError(f"{dataset.name} is not stored in the file")
-    return _checked(dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()])
-
-
-def _checked(value: Any) -> NDArray[Any] | str:
-    if isinstance(value, str):
-        return value
-    numbers = np.asarray(value)
-    if numbers.dtype.kind not in "biuf":
-        raise ValueError(f"expected numbers or text, came {numbers.dtype}")
-    return numbers
 
 
 def _little_endian(values: NDArray[Any]) -> NDArray[Any]:
