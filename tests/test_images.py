@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 import zlib
 from collections.abc import Callable
@@ -202,6 +204,30 @@ def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
         file.truncate(images.MAX_BYTES + 1)
     with pytest.raises(ImageError, match=r"huge\.tif: the file has 536,870,913 bytes, more than"):
         images.read_image(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_regular_file_is_told_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
+    (tmp_path / "nothing.jpg").symlink_to(os.devnull)
+    for name in ("pipe", "endless", "nothing"):
+        with pytest.raises(ImageError, match=rf"{name}\.jpg: expected a file, came a pipe, a device or the like"):
+            images.read_image(tmp_path / f"{name}.jpg")
+
+
+def test_a_file_behind_a_link_is_read(tmp_path: Path) -> None:
+    (tmp_path / "dot.png").write_bytes(encoded(Image.new("RGB", (2, 3), RED)))
+    (tmp_path / "link.png").symlink_to(tmp_path / "dot.png")
+    assert images.read_image(tmp_path / "link.png").shape == (3, 2, 3)
+
+
+def test_no_more_is_read_than_the_file_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "growing.png"
+    path.write_bytes(bytes(100))
+    status = os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, 10, 0, 0, 0))
+    monkeypatch.setattr("zehn.images.os.fstat", lambda _: status)
+    assert len(images.read_bytes(path)) == 11
 
 
 def test_resize_keeps_a_fitting_image_and_a_flat_colour() -> None:

@@ -7,6 +7,8 @@ image, or as one :class:`~zehn.errors.ImageError` that says why not. Colour prof
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -66,19 +68,31 @@ def read_image(
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read an image file's bytes, unless it is larger than ``MAX_BYTES``.
+    """Read an image file's bytes, unless it is larger than ``MAX_BYTES`` or no file but a pipe, a device or the like.
 
     Raises:
-        ImageError: no such file, not readable or too large; the message does not repeat the path.
+        ImageError: no such file, not readable, no regular file or too large; the message does not repeat the path.
 
     """
     try:
-        n_bytes = path.stat().st_size
-        if n_bytes > MAX_BYTES:
-            raise ImageError(f"the file has {n_bytes:,} bytes, more than the {MAX_BYTES:,} allowed; make it smaller")
-        return path.read_bytes()
+        with open(path, "rb", opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            n_bytes = status.st_size
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("expected a file, came a pipe, a device or the like; name an image file")
+            if n_bytes > MAX_BYTES:
+                raise ImageError(
+                    f"the file has {n_bytes:,} bytes, more than the {MAX_BYTES:,} allowed; make it smaller"
+                )
+            # a byte more than it had: if the file is growing, never more than that
+            return file.read(n_bytes + 1)
     except OSError as error:
         raise ImageError(f"the file cannot be read: {error.strerror or error}") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting, as a pipe nobody writes to would make us, and never as our terminal."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
 
 
 def read_square(
