@@ -6,6 +6,6 @@ must never meet.
 
 from zehn.codes.files import Codes, check_ending, read, write
 from zehn.codes.network import from_network, to_network
-from zehn.codes.passes import decode, encode
+from zehn.codes.passes import count_threads, decode, encode
 
-__all__ = ["Codes", "check_ending", "decode", "encode", "from_network", "read", "to_network", "write"]
+__all__ = ["Codes", "check_ending", "count_threads", "decode", "encode", "from_network", "read", "to_network", "write"]

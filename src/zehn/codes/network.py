@@ -24,7 +24,6 @@ from zehn.store import Model, with_dtype
 if TYPE_CHECKING:
     from zehn.models import Network
 
-HALVES = ("encoder", "decoder")
 _VERSIONED = ("zehn", "numpy", "h5py", "onnx", "onnxruntime", "torch")
 _OPSET = 20
 _TOLERANCE = 1e-3

@@ -34,6 +34,14 @@ _passes_lock = threading.Lock()
 _LOG_ERRORS_ONLY = 3
 
 
+def count_threads() -> int:
+    """Return how many threads to use: what ``OMP_NUM_THREADS`` says, else the processors that this process may use."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def encode(
     model: Model,
     images: Any,
@@ -153,7 +161,7 @@ def _onnx_pass(model: Model, half: str) -> Pass:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _LOG_ERRORS_ONLY
-    options.intra_op_num_threads = _n_threads()
+    options.intra_op_num_threads = count_threads()
     weights = _float32_weights(model, half)
     options.add_external_initializers(
         list(weights), [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
@@ -181,14 +189,6 @@ def _float32_weights(model: Model, half: str) -> dict[str, NDArray[Any]]:
 def tensor_location(name: str) -> str:
     """Return what a graph says of the place of an external tensor; it marks the tensor as one of the weights."""
     return f"<weights/{name}>"
-
-
-def _n_threads() -> int:
-    """Return how many threads to use: what ``OMP_NUM_THREADS`` says, else the processors that this process may use."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _torch_pass(model: Model, half: str, device: str) -> Pass:

@@ -8,7 +8,6 @@ distances are ordered by id.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int64
 
 from zehn import measures
+from zehn.codes import count_threads
 from zehn.distances import Distance
 from zehn.errors import InputError
 from zehn.progress import Progress
@@ -151,7 +151,7 @@ def rank(trial: Trial, source: Source, progress: Progress | None = None, what: s
     """
     ranker = _Ranker(trial)
     n_done = 0
-    with ThreadPoolExecutor(_n_threads()) as pool:
+    with ThreadPoolExecutor(count_threads()) as pool:
         for block, distances_of in source.blocks(trial):
             tasks = list(_tasks(trial, block))
             for n_ranked in pool.map(lambda rows, of=distances_of: ranker.rank(rows, of), tasks):
@@ -271,10 +271,3 @@ def _tasks(trial: Trial, block: range) -> Iterator[Int64[np.ndarray, " b"]]:
     for kind in range(3):
         rows = np.arange(block.start, block.stop)[kinds[block.start : block.stop] == kind]
         yield from (rows[start : start + _ROWS_PER_TASK] for start in range(0, len(rows), _ROWS_PER_TASK))
-
-
-def _n_threads() -> int:
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
