@@ -44,10 +44,11 @@ class Options:
     least_area: float = 0.2
     """A crop covers at least this share of the image, at most all of it; 1 does not crop."""
     stretch: float = 4 / 3
-    """A crop's sides differ by at most this factor."""
+    """A crop's sides differ by at most this factor, and by less where the crop would else not fit into the image."""
     flip_share: float = 0.5
     perspective: float = 0.0
-    """Each corner moves at most by this share of half a side, each way; what was outside is mirrored in."""
+    """Each corner moves at most by this share of half a side, each way; what was outside is mirrored in. Above 0.5 the
+    corners could pass each other, and the image would fold."""
     perspective_share: float = 0.5
     brightness: float = 0.4
     """Values are multiplied by 1 ± this at most."""
@@ -137,7 +138,9 @@ def _places(matrices: Float[Tensor, "n 3 3"], shape: torch.Size, *, tilted: bool
 def _crops(draws: dict[str, Tensor], options: Options) -> Float[Tensor, "n 3 3"]:
     """Return where each place of a view lies in its image, both from -1 to 1, as affine 3 × 3 matrices."""
     area = options.least_area + (1 - options.least_area) * draws["area"]
-    shape = torch.exp((2 * draws["shape"] - 1) * math.log(options.stretch))
+    # a crop of that area lies inside the image as long as its sides differ by at most the area's inverse
+    reach = (-area.log()).clamp(max=math.log(options.stretch))
+    shape = torch.exp((2 * draws["shape"] - 1) * reach)
     width, height = (area * shape).sqrt().clamp(max=1), (area / shape).sqrt().clamp(max=1)
     mirrored = torch.where(draws["flip"] < options.flip_share, -width, width)
     matrices = torch.zeros(len(area), 3, 3, device=area.device)
@@ -249,10 +252,8 @@ def _range(name: str) -> tuple[float, float]:
         return 0.01, 1.0
     if name == "stretch":
         return 1.0, 4.0
-    if name == "hue":
+    if name in ("hue", "perspective"):
         return 0.0, 0.5
-    if name == "perspective":
-        return 0.0, 0.9
     return (
         (0.0, 1.0) if name.endswith("_share") or name in ("brightness", "contrast", "saturation") else (0.0, math.inf)
     )
