@@ -146,14 +146,18 @@ def test_an_unknown_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("architecture", "options", "message"),
     [
-        ({"widths": (8, 16)}, "widths and depths must be as many"),
-        ({"widths": (), "encoder_depths": (), "decoder_depths": ()}, "widths and depths must be as many"),
-        ({"widths": (0,), "encoder_depths": (1,), "decoder_depths": (1,)}, "at least 1"),
-        ({"n_hidden": 0}, "at least 1"),
+        ("residual", {"widths": (8, 16)}, "widths and depths must be as many"),
+        ("residual", {"widths": (), "encoder_depths": (), "decoder_depths": ()}, "widths and depths must be as many"),
+        ("residual", {"widths": (0,), "encoder_depths": (1,), "decoder_depths": (1,)}, "at least 1"),
+        ("residual", {"n_hidden": 0}, "at least 1"),
+        ("conv", {"widths": []}, r"expected at least one width, each at least 1, came \(\)"),
+        ("conv", {"widths": [8, 0]}, r"came \(8, 0\)"),
+        ("dense", {"n_hidden": 0}, "n_hidden must be at least 1, came 0"),
+        ("dense", {"most_side": 0}, "most_side must be at least 1, came 0"),
     ],
 )
-def test_options_that_do_not_belong_together(options: dict[str, object], message: str) -> None:
+def test_options_that_nothing_can_be_built_from(architecture: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        models.build("residual", options=options)
+        models.build(architecture, options=options)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from zehn.errors import ConfigError
 from zehn.models import N_CHANNELS, Decoder, Encoder
 from zehn.models._canvas import cropped, halved
 
@@ -20,6 +21,11 @@ class Options:
 
     widths: tuple[int, ...] = (32, 64, 128)
     """Channels after each halving; further halvings of larger images keep the last width."""
+
+    def __post_init__(self) -> None:
+        """Refuse widths that no layer can have."""
+        if not self.widths or min(self.widths) < 1:
+            raise ConfigError(f"expected at least one width, each at least 1, came {self.widths}")
 
 
 def build(n_components: int, image_size: int, options: Options) -> tuple[Encoder, Decoder]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from zehn.errors import ConfigError
 from zehn.models import N_CHANNELS, Decoder, Encoder
 from zehn.models._canvas import cropped, padded
 
@@ -22,6 +23,12 @@ class Options:
     """Neurons of the hidden layer, on either side."""
     most_side: int = 64
     """Widest image, in pixels, that the dense layers see."""
+
+    def __post_init__(self) -> None:
+        """Refuse layers without neurons and images without pixels."""
+        for name in ("n_hidden", "most_side"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, came {getattr(self, name)}")
 
 
 def build(n_components: int, image_size: int, options: Options) -> tuple[Encoder, Decoder]:
