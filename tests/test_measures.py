@@ -187,6 +187,33 @@ def test_wrong_values_are_refused() -> None:
         measures.paired(np.zeros(4), np.zeros(5))
 
 
+def test_each_purpose_draws_from_a_stream_of_its_own() -> None:
+    streams = [np.random.default_rng(3), *(measures.generator(3, purpose) for purpose in measures.Purpose)]
+    streams += [measures.generator(3, measures.Purpose.ORDER, row) for row in range(3)]
+    drawn = [tuple(stream.integers(0, 2**62, 4)) for stream in [*streams, measures.generator(4, measures.Purpose(0))]]
+    assert len(set(drawn)) == len(drawn)
+    again = measures.generator(3, measures.Purpose.FLIPS)
+    assert tuple(again.integers(0, 2**62, 4)) == drawn[1 + measures.Purpose.FLIPS]
+
+
+def test_purposes_keep_their_numbers() -> None:
+    assert {purpose.name: purpose.value for purpose in measures.Purpose} == {
+        "RESAMPLES": 0, "FLIPS": 1, "COMPONENTS": 2, "ORDER": 3,
+    }  # fmt: skip
+
+
+def test_resamples_and_flips_are_drawn_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def watched(*key: int) -> np.random.Generator:
+        asked.append(key)
+        return measures.generator(*key)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("zehn.measures.intervals.generator", watched)
+    measures.paired(np.arange(5.0), np.zeros(5), seed=9)
+    assert asked == [(9, measures.Purpose.RESAMPLES), (9, measures.Purpose.FLIPS)]
+
+
 # reconstruction -----------------------------------------------------------------------------------------------------
 
 

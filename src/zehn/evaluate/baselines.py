@@ -21,7 +21,7 @@ from zehn.datasets import Dataset
 from zehn.evaluate.components import Components
 from zehn.evaluate.ranking import CodeSource, DistancesOf, Source, Trial, rank
 from zehn.evaluate.scores import get_distance, summarize, time_codes, time_queries
-from zehn.measures import Resamples
+from zehn.measures import Purpose, Resamples, generator
 from zehn.progress import Progress
 from zehn.store import Model
 
@@ -57,7 +57,7 @@ class RandomOrder:
     def blocks(self, trial: Trial) -> Iterator[tuple[range, DistancesOf]]:
         """Yield all queries at once."""
         n_database = len(trial.database_ids)
-        yield range(len(trial.query_ids)), lambda row: np.random.default_rng((self.seed, row)).random(n_database)
+        yield range(len(trial.query_ids)), lambda row: generator(self.seed, Purpose.ORDER, row).random(n_database)
 
 
 @dataclass(frozen=True)

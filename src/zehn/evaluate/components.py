@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
+from zehn.measures import Purpose, generator
+
 _IMAGES_PER_BLOCK = 4_096
 _N_OVERSAMPLED, _N_PASSES = 20, 8
 
@@ -35,7 +37,8 @@ class Components:
         n_tried = min(n_kept + _N_OVERSAMPLED, n_pixels, n_images)
         total = sum((block.sum(axis=0, dtype=np.float64) for block in _blocks(images)), np.zeros(n_pixels))
         mean = (total / n_images).astype(np.float32)
-        basis = np.linalg.qr(np.random.default_rng(seed).normal(size=(n_pixels, n_tried)))[0].astype(np.float32)
+        start = generator(seed, Purpose.COMPONENTS).normal(size=(n_pixels, n_tried))
+        basis = np.linalg.qr(start)[0].astype(np.float32)
         for _ in range(_N_PASSES):
             product = _apply_covariance(images, mean, basis)
             projected = basis.T.astype(np.float64) @ product

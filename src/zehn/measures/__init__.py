@@ -28,15 +28,18 @@ from zehn.measures.retrieval import (
     overlap,
     precision_at,
 )
+from zehn.measures.streams import Purpose, generator
 
 __all__ = [
     "CONFIDENCE",
     "DEAD_SHARE",
     "PSNR_CAP",
     "Interval",
+    "Purpose",
     "Resamples",
     "average_precision_at",
     "channel_accuracy",
+    "generator",
     "hit_at",
     "interval",
     "knn_accuracy",

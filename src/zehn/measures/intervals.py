@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from zehn.errors import InputError
+from zehn.measures.streams import Purpose, generator
 
 CONFIDENCE = 0.95
 """The share of resamples that an interval covers."""
@@ -46,6 +47,8 @@ class Resamples:
     def __init__(self, n_queries: int, n_resamples: int = 1_000, seed: int = 0) -> None:
         """Draw ``n_resamples`` resamples of ``n_queries`` queries: a byte for each pair of the two.
 
+        Resamples and sign flips are two streams of the seed; see :mod:`zehn.measures.streams`.
+
         Raises:
             InputError: no queries or no resamples.
 
@@ -53,10 +56,10 @@ class Resamples:
         if n_queries < 1 or n_resamples < 1:
             raise InputError(f"expected queries and resamples, came {n_queries} and {n_resamples}; give at least one")
         self.n_queries, self.seed = n_queries, seed
-        generator = np.random.default_rng(seed)
+        drawn = generator(seed, Purpose.RESAMPLES)
         self._counts = np.empty((n_resamples, n_queries), dtype=np.uint8)
         for counts in self._counts:
-            counts[:] = np.bincount(generator.integers(0, n_queries, n_queries), minlength=n_queries)
+            counts[:] = np.bincount(drawn.integers(0, n_queries, n_queries), minlength=n_queries)
 
     def interval(self, values: Values) -> Interval:
         """Return the mean of one value per query, with its interval.
@@ -119,11 +122,11 @@ class Resamples:
         observed = np.abs(columns.sum(axis=0, dtype=np.float64))
         # a flip that equals the observed sum but for rounding counts as equal
         observed -= _ROUNDING * np.abs(columns).sum(axis=0, dtype=np.float64)
-        generator = np.random.default_rng(self.seed)
+        drawn = generator(self.seed, Purpose.FLIPS)
         n_extreme = np.ones(columns.shape[1], dtype=np.int64)
         for start in range(0, _N_FLIPS, _CHUNK):
             shape = (min(_CHUNK, _N_FLIPS - start), self.n_queries)
-            signs = 2 * generator.integers(0, 2, shape, dtype=np.int8).astype(np.float32) - 1
+            signs = 2 * drawn.integers(0, 2, shape, dtype=np.int8).astype(np.float32) - 1
             n_extreme += (np.abs(signs @ columns) >= observed).sum(axis=0)
         return dict(zip(differences, (n_extreme / (_N_FLIPS + 1)).tolist(), strict=True))
 
