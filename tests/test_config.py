@@ -61,6 +61,16 @@ def test_objectives_are_replaced_not_mixed_with_the_defaults() -> None:
     assert resolved.train.objectives == {"denoising": 2.0}
 
 
+def test_objectives_may_be_named_one_by_one() -> None:
+    assignments = ["train.objectives.reconstruction=5", "train.objectives.contrastive=1"]
+    assert config.resolve(assignments=assignments).train.objectives == {"reconstruction": 5.0, "contrastive": 1.0}
+
+
+def test_a_preset_is_no_setting() -> None:
+    with pytest.raises(ConfigError, match="chosen with --preset"):
+        config.resolve(assignments=["preset=smoke"])
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
@@ -72,6 +82,7 @@ def test_objectives_are_replaced_not_mixed_with_the_defaults() -> None:
         ("train.epochs=many", "expected int, came 'many'"),
         ("train.epochs=1.5", "expected int, came 1.5"),
         ("train.epochs=true", "expected int, came True"),
+        ("seed=-1", "seed must be at least 0, came -1"),
         ("train=3", "setting 'train': expected a table"),
         ("query.distances=euclidean", "expected a list"),
         ("query.query_ids=[1, 'a']", "expected int, came 'a'"),

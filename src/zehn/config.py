@@ -95,6 +95,8 @@ class CheckConfig:
 
     n_reconstructions: int = 10
     n_pairplot: int = 50
+    n_mapped: int = 10_000
+    """Test images on the map at most (a seeded choice): its cost grows with their square."""
     n_neighbors: int = 15
     """UMAP's neighbourhood size."""
     min_dist: float = 0.1
@@ -110,8 +112,8 @@ class QueryConfig:
     """Positions of the query images in the test set; none means a seeded choice of ``n_queries``."""
     n_hits: int = 10
     distances: tuple[str, ...] = ("euclidean", "cosine", "manhattan", "chebyshev", "mahalanobis", "correlation")
-    n_scored: int = 0
-    """Test images that score the distances; 0 means all."""
+    n_scored: int = 10_000
+    """Test images that score the distances at most (the first ones); 0 means all."""
     n_resamples: int = 1_000
     """Bootstrap resamples behind every interval."""
 
@@ -167,7 +169,7 @@ _LEAST: Mapping[str, Mapping[str, float]] = {
         "patience": 0,
     },
     "evolve": {"epochs": 1, "n_train": 0, "n_queries": 1},
-    "check": {"n_reconstructions": 1, "n_pairplot": 2, "n_neighbors": 2, "min_dist": 0.0},
+    "check": {"n_reconstructions": 1, "n_pairplot": 2, "n_mapped": 4, "n_neighbors": 2, "min_dist": 0.0},
     "query": {"n_queries": 1, "n_hits": 1, "n_scored": 0, "n_resamples": 10},
 }
 _MOST: Mapping[str, Mapping[str, float]] = {
@@ -201,8 +203,10 @@ def resolve(
     if chosen not in PRESETS:
         raise UnknownNameError("preset", chosen, PRESETS)
     settings: dict[str, Any] = {"preset": chosen}
-    layers = (from_file, *map(_parse_assignment, assignments), overrides)
+    layers = (from_file, _parse_assignments(assignments), overrides)
     for layer in (_fitting(PRESETS[chosen], layers), *layers):
+        if "preset" in layer:
+            raise ConfigError("a preset is chosen with --preset (preset= in Python), not among the settings")
         settings = _merged(settings, layer)
     return plugins.build(Config, settings, where="setting")
 
@@ -214,9 +218,7 @@ def changed(config: Config, assignments: Sequence[str]) -> Config:
         ConfigError: an assignment that names no setting or gives it a wrong value.
 
     """
-    settings: dict[str, Any] = dataclasses.asdict(config)
-    for assignment in assignments:
-        settings = _merged(settings, _parse_assignment(assignment))
+    settings = _merged(dataclasses.asdict(config), _parse_assignments(assignments))
     return plugins.build(Config, settings, where="setting")
 
 
@@ -246,6 +248,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is no valid TOML: {error}") from error
 
 
+def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        settings = _merged(settings, _parse_assignment(assignment), whole=())
+    return settings
+
+
 def _parse_assignment(assignment: str) -> dict[str, Any]:
     name, equals, value = assignment.partition("=")
     if not equals or not name.strip() or not value.strip():
@@ -267,11 +276,12 @@ def _fitting(preset: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> 
     return preset if fits else {section: values for section, values in preset.items() if section != "model"}
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any], whole: Sequence[str] = ("objectives",)) -> dict[str, Any]:
+    """Lay one table over another, key by key; the tables named ``whole`` are replaced, not mixed."""
     result = dict(base)
     for key, value in over.items():
         deeper = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = _merged(result[key], value) if deeper and key != "objectives" else value
+        result[key] = _merged(result[key], value, whole) if deeper and key not in whole else value
     return result
 
 
@@ -290,6 +300,8 @@ def _check_ranges(config: Config) -> None:
                 value = getattr(getattr(config, section), name)
                 if wrong(value, bound):
                     raise ConfigError(f"{section}.{name} must be {words} {bound:g}, came {value:g}")
+    if config.seed < 0:
+        raise ConfigError(f"seed must be at least 0, came {config.seed}")
     if not config.train.objectives:
         raise ConfigError("train.objectives is empty; name at least one, such as {reconstruction = 1.0}")
     if not config.query.distances:

@@ -27,12 +27,14 @@ SMALL = (
     "data.n_test=60",
     "model.architecture=dense",
     "model.options={}",
+    "model.n_components=4",
     "train.epochs=2",
     "train.precision=float32",
     "evolve.architectures=['dense', 'conv']",
     "evolve.n_train=100",
     "evolve.n_queries=30",
     "query.n_queries=4",
+    "query.distances=['euclidean', 'mahalanobis']",
     "query.n_resamples=20",
 )
 
@@ -102,7 +104,7 @@ def test_a_run_leaves_everything_that_the_report_is_drawn_from(finished: Path) -
 
 def test_the_codes_are_those_of_all_images_by_the_runs_own_model(finished: Path) -> None:
     kept = codes.read(finished / "check/codes.npz")
-    assert kept.codes.shape == (360, 10)
+    assert kept.codes.shape == (360, 4)
     assert kept.fingerprint == store.load_model(finished / "train/model.h5").fingerprint
     np.testing.assert_array_equal(kept.ids, np.arange(360))
 
@@ -110,7 +112,7 @@ def test_the_codes_are_those_of_all_images_by_the_runs_own_model(finished: Path)
 def test_the_query_itself_is_no_hit_and_hits_are_sorted(finished: Path) -> None:
     asked = json.loads((finished / "query/query.json").read_text())
     assert len(asked["queries"]) == 4
-    assert sorted(asked["hits"]) == sorted(config.QueryConfig().distances)
+    assert sorted(asked["hits"]) == ["euclidean", "mahalanobis"]
     for hits in asked["hits"].values():
         for query, found in zip(asked["queries"], hits, strict=True):
             assert query["id"] >= 300
@@ -309,7 +311,7 @@ def test_encode_writes_the_codes_of_a_data_set(
     out = tmp_path / f"codes{ending}"
     assert main(["encode", "digits", "--model", str(finished / "train/model.h5"), "--out", str(out)]) == 0
     written = codes.read(out)
-    assert written.codes.shape == (1_797, 10)
+    assert written.codes.shape == (1_797, 4)
     assert "1797 codes" in capsys.readouterr().out
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import sys
+import threading
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zehn.cli import tables
 from zehn.cli.progress import progress_line, say
-from zehn.errors import RunError
+from zehn.errors import DataError, RunError
 
 if TYPE_CHECKING:
     from zehn import store
@@ -45,6 +47,8 @@ def train(given: Namespace) -> int:
     )
     print(f"model: {finished.path / 'train' / 'model.h5'}")
     print(f"curves: tensorboard --logdir {shlex.quote(str(finished.path / 'train' / 'logs'))}")
+    if given.tensorboard:
+        _serve_until_interrupted()
     return 0
 
 
@@ -69,7 +73,8 @@ def report(given: Namespace) -> int:
     from zehn.report import write_report
     from zehn.store import Run
 
-    print(f"report: {write_report(Run.open(given.run or _newest_run()))}")
+    with Run.open(given.run or _newest_run(), for_writing=True) as opened:
+        print(f"report: {write_report(opened)}")
     return 0
 
 
@@ -85,7 +90,11 @@ def verify_data(given: Namespace) -> int:
     """``zehn data verify``."""
     from zehn import datasets
 
-    dataset = datasets.load(given.name, data_dir=given.data_dir, progress=progress_line())
+    try:
+        dataset = datasets.load(given.name, data_dir=given.data_dir, progress=progress_line())
+    except DataError as error:
+        print(f"zehn: {error}", file=sys.stderr)
+        return 1
     problems = datasets.verify(given.name, dataset=dataset)
     print(tables.data_table(datasets.describe(dataset)))
     for problem in problems:
@@ -113,7 +122,13 @@ def evaluate(given: Namespace) -> int:
         given.dataset, image_size=model.image_size, data_dir=given.data_dir, progress=progress_line()
     )
     evaluation = evaluate_model(
-        model, dataset, distance=given.distance, baselines=not given.no_baselines, progress=progress_line()
+        model,
+        dataset,
+        distance=given.distance,
+        baselines=not given.no_baselines,
+        seed=given.seed,
+        device=given.device,
+        progress=progress_line(),
     )
     print(json.dumps(evaluation, indent=2) if given.json else tables.evaluation_table(evaluation))
     return 0
@@ -183,6 +198,12 @@ def _print_headline(finished: store.Run) -> None:
 
     print(tables.aligned(pipeline.headline(finished)))
     print(f"report: {finished.path / 'report.pdf'}")
+
+
+def _serve_until_interrupted() -> None:
+    print("TensorBoard stays open; Ctrl-C ends it", file=sys.stderr)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _newest_run() -> Path:

@@ -12,6 +12,11 @@ from zehn.errors import ZehnError
 
 _USERS_MISTAKE = 2
 _INTERRUPTED = 130
+_RUNS_ON = "the same command goes on where this one stopped"
+_HOW_TO_GO_ON = {
+    "run": _RUNS_ON, "check": _RUNS_ON, "query": _RUNS_ON, "report": _RUNS_ON, "get_data": _RUNS_ON,
+    "train": "add --resume to go on where this one stopped",
+}  # fmt: skip
 _OUTSIDE_CAUSES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)
 """Failures of the operating system that a user can cause and mend: they get one line, not a traceback."""
 
@@ -37,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _complain(f"{error.strerror}: {error.filename}" if error.filename else str(error))
     except KeyboardInterrupt:
-        _complain("interrupted; the same command goes on where this one stopped")
+        _complain(f"interrupted; {_HOW_TO_GO_ON.get(parsed.perform.__name__, 'nothing was half-written')}")
         return _INTERRUPTED
 
 

@@ -127,6 +127,8 @@ def _add_evaluate(subparsers: Any) -> None:
     _add_model(parser)
     parser.add_argument("--dataset", default="auto", metavar="NAME", help=_DATASET_HELP)
     parser.add_argument("--distance", default="euclidean", help="distance of two codes (default: euclidean)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of intervals and random baselines (default: 0)")
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to encode (default: auto)")
     parser.add_argument("--no-baselines", action="store_true", help="leave out the five baselines")
     parser.add_argument("--json", action="store_true", help="print every figure as JSON")
     _add_data_dir(parser)

@@ -28,15 +28,21 @@ class _Line:
         if what != self.what or share < self.share:
             self.what, self.began, self.begun, self.drawn = what, now, share, now
         self.share = share
-        if not self._is_due(now):
+        if share >= 1 and self.stream.isatty():
+            self._clear()
+        if share >= 1 or not self._is_due(now):
             return
         self.drawn = now
         left = (now - self.began) * (1 - share) / max(share - self.begun, _LEAST_SHARE)
         self._draw(f"  {what}: {share:4.0%}, {_clock(left)} left{f' ({detail})' if detail else ''}")
 
     def line(self, text: str) -> None:
-        clear = f"\r{'':<{_WIDTH}}\r" if self.stream.isatty() else ""
-        print(f"{clear}{text}", file=self.stream, flush=True)
+        if self.stream.isatty():
+            self._clear()
+        print(text, file=self.stream, flush=True)
+
+    def _clear(self) -> None:
+        print(f"\r{'':<{_WIDTH}}\r", end="", file=self.stream, flush=True)
 
     def _is_due(self, now: float) -> bool:
         return now - self.drawn > (_REDRAW_SECONDS if self.stream.isatty() else _LOG_SECONDS)

@@ -25,10 +25,11 @@ def project(
     """
     if len(codes) < 4:
         raise InputError(f"expected at least 4 codes for a map, came {len(codes)}; take more images")
-    umap = plugins.require("umap", "train")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="n_jobs value .* overridden")
-        warnings.filterwarnings("ignore", category=FutureWarning, module="sklearn")
+        warnings.simplefilter(
+            "ignore"
+        )  # of TensorFlow that it does without, and of the one core that the seed asks for
+        umap = plugins.require("umap", "train")
         mapped = umap.UMAP(
             n_neighbors=min(n_neighbors, len(codes) - 1), min_dist=min_dist, random_state=seed, n_jobs=1
         ).fit_transform(codes)

@@ -14,6 +14,8 @@ from zehn.evaluate.projection import project
 from zehn.pipeline.workshop import LOGS_PATH, Workshop
 
 _N_PURITY_NEIGHBORS = 10
+_LEAST_MAPPED = _N_PURITY_NEIGHBORS + 2
+"""Codes below which there is no map: their neighbourhoods would be the whole."""
 
 
 def draw_samples(workshop: Workshop) -> None:
@@ -56,29 +58,32 @@ def draw_reconstructions(workshop: Workshop, test_codes: Float32[np.ndarray, "n 
 
 def draw_pairplot(workshop: Workshop, test_codes: Float32[np.ndarray, "n d"]) -> list[int]:
     """The pairplot of a seeded choice of test codes; returns their positions in the test set."""
-    n_shown = min(workshop.config.check.n_pairplot, len(test_codes))
-    chosen = np.sort(np.random.default_rng(workshop.seed).choice(len(test_codes), n_shown, replace=False))
+    chosen = _choose(workshop, len(test_codes), workshop.config.check.n_pairplot)
     labels = _test_labels(workshop)
     picked = None if labels is None else labels[chosen]
     _save(workshop, "check/pairplot", figures.pairplot(test_codes[chosen], picked, workshop.dataset.class_names))
     return [int(position) for position in chosen]
 
 
-def draw_map(workshop: Workshop, test_codes: Float32[np.ndarray, "n d"]) -> dict[str, Any]:
-    """The UMAP of all test codes; returns its trustworthiness and the purity of its neighbourhoods."""
+def draw_map(workshop: Workshop, test_codes: Float32[np.ndarray, "n d"]) -> dict[str, Any] | None:
+    """The UMAP of the test codes; returns its trustworthiness and purity, None with too few codes for a map."""
     settings, labels = workshop.config.check, _test_labels(workshop)
+    if len(test_codes) < _LEAST_MAPPED:
+        return None
     workshop.say.line("check: projecting the test codes (UMAP)")
-    points = project(test_codes, n_neighbors=settings.n_neighbors, min_dist=settings.min_dist, seed=workshop.seed)
+    chosen = _choose(workshop, len(test_codes), settings.n_mapped)
+    mapped, names = test_codes[chosen], None if labels is None else labels[chosen]
+    points = project(mapped, n_neighbors=settings.n_neighbors, min_dist=settings.min_dist, seed=workshop.seed)
     codes.write(
         workshop.run.path / "check/umap.npz",
         points,
-        ids=np.arange(len(points)) + workshop.dataset.n_train,
-        labels=labels,
+        ids=chosen + workshop.dataset.n_train,
+        labels=names,
         fingerprint=workshop.model.fingerprint,
     )
-    trust = measures.trustworthiness(test_codes, points, min(settings.n_neighbors, len(points) // 3))
-    purity = None if labels is None else float(np.mean(measures.neighbor_purity(points, labels, _N_PURITY_NEIGHBORS)))
-    drawn = figures.umap_scatter(points, labels, workshop.dataset.class_names, trustworthiness=trust, purity=purity)
+    trust = measures.trustworthiness(mapped, points, min(settings.n_neighbors, len(points) // 3))
+    purity = None if names is None else float(np.mean(measures.neighbor_purity(points, names, _N_PURITY_NEIGHBORS)))
+    drawn = figures.umap_scatter(points, names, workshop.dataset.class_names, trustworthiness=trust, purity=purity)
     _save(workshop, "check/umap", drawn)
     return {"trustworthiness": trust, "purity": purity, "n_points": len(points), **dataclasses.asdict(settings)}
 
@@ -98,6 +103,11 @@ def draw_query(workshop: Workshop, asked: Mapping[str, Any], comparison: Mapping
             _save(workshop, "query/cover", figures.cover(asked["queries"], hits, query_images, hit_images))
     _save(workshop, "query/precision", figures.precision(comparison["scores"], comparison["evaluation"]["baselines"]))
     _save(workshop, "query/overlap", figures.overlap(comparison["overlap"]))
+
+
+def _choose(workshop: Workshop, n_codes: int, n_most: int) -> Int64[np.ndarray, " n"]:
+    """Return a seeded choice of positions, ascending; all of them where there are no more."""
+    return np.sort(np.random.default_rng(workshop.seed).choice(n_codes, min(n_most, n_codes), replace=False))
 
 
 def _save(workshop: Workshop, stem: str, figure: Any) -> None:

@@ -35,10 +35,10 @@ def encode(
         ModelFileError: the model file cannot be read.
 
     """
+    codes.check_ending(out)
     loaded = store.load_model(model)
-    codes.check_ending(out)
-    codes.check_ending(out)
-    name = source if source in plugins.names("datasets") or not Path(source).is_dir() else f"folder:{source}"
+    known = source.partition(":")[0] in plugins.names("datasets") or source == datasets.AUTO
+    name = source if known else f"folder:{source}"
     dataset = datasets.load(name, image_size=loaded.image_size, data_dir=data_dir, progress=progress)
     values = codes.encode(loaded, dataset.images, device=device, progress=progress)
     codes.write(out, values, np.arange(len(values)), dataset.labels, loaded.fingerprint, paths=dataset.paths)

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ _GIGABYTE = 1e9
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return processor, usable cores, memory in GB, Python version and platform."""
+    """Return processor, usable cores, memory in GB, Python version, platform and GPU, each None where unknown."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": _memory_gb(),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "gpu": _gpu(),
     }
 
 
@@ -45,6 +47,14 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _gpu() -> str | None:
+    if find_spec("torch") is None:
+        return None
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def _memory_gb() -> float | None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from zehn import codes, datasets, evaluate, measures, store
-from zehn.errors import RunError
 from zehn.pipeline.training import climb_ladder, train_model
 from zehn.pipeline.workshop import CODES_PATH, MODEL_PATH, Workshop
 
@@ -34,13 +33,12 @@ def train(workshop: Workshop) -> None:
     """Train the model (or take the one named), save it as HDF5, and draw its picture and its training curves."""
     from zehn.pipeline import drawings
 
-    source = workshop.config.model.source
-    if source == "train":
+    if workshop.given_model is None:
         history = train_model(workshop)
         drawings.draw_curves(workshop, history["best_epoch"])
     else:
         shutil.rmtree(workshop.run.path / "train", ignore_errors=True)
-        store.save_model(workshop.run.path / MODEL_PATH, store.load_model(source))
+        store.save_model(workshop.run.path / MODEL_PATH, workshop.given_model)
     workshop.forget("model")
     drawings.draw_architecture(workshop)
 
@@ -105,9 +103,6 @@ def _ask(workshop: Workshop) -> dict[str, Any]:
 def _choose_queries(workshop: Workshop) -> list[int]:
     """Return the positions in the test set that are asked about: those named, or a seeded choice."""
     named, n_test = workshop.config.query.query_ids, workshop.dataset.n_test
-    beyond = [position for position in named if not 0 <= position < n_test]
-    if beyond:
-        raise RunError(f"query_ids are positions among {n_test} test images, from 0, came {beyond[0]}; name others")
     n_queries = min(workshop.config.query.n_queries, n_test)
     seeded = np.random.default_rng(workshop.seed).choice(n_test, n_queries, replace=False)
     return list(named) or [int(position) for position in np.sort(seeded)]

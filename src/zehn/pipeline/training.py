@@ -18,6 +18,10 @@ from zehn.pipeline.workshop import MODEL_PATH, Workshop
 
 INPUTS_PATH = "train/inputs.json"
 LAST_PATH = "train/checkpoints/last.ckpt"
+_SELECTION = (
+    "No label trained, stopped or picked this model. The presets' architecture and schedule were chosen by MSE and "
+    "P@10 of held-out training images of CIFAR-10 (LOG.md)."
+)
 _LADDER_OBJECTIVES = {"reconstruction": 1.0}
 """What every rung is trained for, so that architectures alone differ."""
 
@@ -53,6 +57,7 @@ def train_model(workshop: Workshop) -> dict[str, Any]:
         "seed": workshop.seed,
         "preset": workshop.config.preset,
         "seconds": history["seconds"],
+        "selection": _SELECTION,
     }
     model = dataclasses.replace(model, card=card, versions=package_versions())
     store.save_model(workshop.run.path / MODEL_PATH, model)
@@ -99,6 +104,8 @@ def _climb(
         seed=workshop.seed,
         progress=workshop.advance_epochs(f"training {architecture}"),
     )
+    if history["interrupted"]:
+        raise KeyboardInterrupt
     scores = _score(workshop, codes.from_network(network, x_train), n_queries)
     shutil.rmtree(folder)
     n_parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -136,12 +143,17 @@ def _network(workshop: Workshop, settings: ModelConfig) -> Any:
 def _prepare(workshop: Workshop) -> bool:
     """Clear away what was made from other inputs; return whether there is a checkpoint to go on from."""
     run, folder = workshop.run, workshop.run.path / "train"
-    fits = run.has(LAST_PATH) and run.has(INPUTS_PATH) and run.read_json(INPUTS_PATH) == workshop.inputs_hash
+    fits = run.has(LAST_PATH) and run.has(INPUTS_PATH) and run.read_json(INPUTS_PATH) == workshop.hashes["train"]
     if workshop.resume and not fits:
         raise RunError(f"{folder} holds no checkpoint of these settings to go on from; train without --resume")
     if workshop.resume is False and fits:
         raise RunError(f"{folder} holds an unfinished training; go on with --resume, or name another folder with --out")
+    if run.has(LAST_PATH) and not fits:
+        raise RunError(
+            f"{folder} holds an unfinished training of other settings, another seed or other images; name another "
+            f"folder with --out, or delete {folder} if you no longer need it"
+        )
     if not fits:
         shutil.rmtree(folder, ignore_errors=True)
-        run.write_json(INPUTS_PATH, workshop.inputs_hash)
+        run.write_json(INPUTS_PATH, workshop.hashes["train"])
     return fits

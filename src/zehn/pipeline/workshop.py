@@ -44,8 +44,10 @@ class Workshop:
     resume: bool | None = None
     """Whether an unfinished training goes on from its last checkpoint; None: if there is one."""
     run: store.Run = field(init=False)
-    inputs_hash: str = ""
-    """Of the stage at work: what its inputs are, so that it knows whether its own left-overs still fit."""
+    hashes: dict[str, str] = field(default_factory=dict)
+    """Of each stage: what its inputs are, so that it knows whether its own left-overs still fit."""
+    given_model: store.Model | None = None
+    """The model that is used instead of training one."""
 
     @property
     def seed(self) -> int:

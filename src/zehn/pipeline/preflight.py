@@ -1,0 +1,48 @@
+"""What can be known to be wrong before anything long begins."""
+
+from __future__ import annotations
+
+from zehn import distances, plugins, store
+from zehn.config import Config
+from zehn.errors import ConfigError, UnknownNameError
+
+
+def check_settings(config: Config) -> store.Model | None:
+    """Look up every name that the settings use, and return the model to be used instead of training one, if any.
+
+    Raises:
+        UnknownNameError: an architecture, objective, distance, option or model that does not exist.
+        ConfigError: an option of the wrong type, a device that is not there, or a model of another image size.
+        ModelFileError: the model file cannot be read.
+        MissingExtraError: training is asked for, and PyTorch is not installed.
+
+    """
+    for name in config.query.distances:
+        if name not in distances.names():
+            raise UnknownNameError("distance", name, distances.names())
+    if config.model.source != "train":
+        return _check_given(config)
+    plugins.require("torch", "train")
+    _check_training(config)
+    return None
+
+
+def _check_training(config: Config) -> None:
+    from zehn.train import choose_device
+
+    choose_device(config.train.device)
+    plugins.options(plugins.load("models", config.model.architecture), config.model.options)
+    for architecture in config.evolve.architectures:
+        plugins.load("models", architecture)
+    for objective in config.train.objectives:
+        plugins.options(plugins.load("objectives", objective), config.train.objective_options.get(objective))
+
+
+def _check_given(config: Config) -> store.Model:
+    model = store.load_model(config.model.source)
+    if model.image_size != config.data.image_size:
+        raise ConfigError(
+            f"model {config.model.source} takes images of {model.image_size} pixels, and data.image_size is "
+            f"{config.data.image_size}; add --set data.image_size={model.image_size}"
+        )
+    return model
