@@ -25,16 +25,16 @@ install_torch() {
   version=$(sed -n 's/^torch==\([^+; ]*\).*/\1/p' constraints.txt)
   if [ "$(uname -s)" != Linux ] || nvidia-smi >/dev/null 2>&1; then
     "$pip" install "torch==$version"
-  elif ! "$pip" install -c constraints.txt "torch==$version+cpu" 2>/dev/null; then  # already here, or a wheel at hand
-    "$pip" install -c constraints.txt "torch==$version+cpu" --extra-index-url https://download.pytorch.org/whl/cpu
+  elif ! "$pip" install "torch==$version+cpu" 2>/dev/null; then  # already here, or a wheel at hand
+    "$pip" install "torch==$version+cpu" --extra-index-url https://download.pytorch.org/whl/cpu
   fi
 }
 
 [ -x $venv/bin/python ] || "$(find_python)" -m venv $venv
 pip=$venv/bin/pip
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1 PIP_CONSTRAINT="$PWD/constraints.txt"  # builds are pinned too
 echo "setup: installing into $venv (a few minutes the first time)"
 install_torch
-"$pip" install -c constraints.txt -e '.[dev]'
+"$pip" install -e '.[dev]'
 echo "$wanted" >"$stamp"
 echo "setup: done"
