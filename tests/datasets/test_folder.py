@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -145,6 +146,73 @@ def test_folders_that_name_a_split_are_no_classes(folder: Path) -> None:
     assert load(folder).labels is None
 
 
+def sides(dataset: Dataset, folder: Path) -> tuple[set[str], set[str]]:
+    """The top folders of the training images, and of the test images."""
+    assert dataset.paths is not None
+    tops = [Path(path).relative_to(folder).parts[0] for path in dataset.paths]
+    return set(tops[: dataset.n_train]), set(tops[dataset.n_train :])
+
+
+def test_the_folders_own_split_is_kept(folder: Path) -> None:
+    for seed in range(24):
+        draw(folder / ("train", "val", "Test")[seed % 3] / "xy"[seed % 2] / f"{seed}.png", seed)
+    draw(folder / "more" / "x" / "24.png", 24)
+    dataset = load(folder, test_share=0.9)
+    assert (dataset.n_train, dataset.n_test) == (17, 8)
+    assert sides(dataset, folder) == ({"train", "val", "more"}, {"Test"})
+    assert dataset.origin.endswith("; those in Test/ are the test images, all others the training images")
+    assert dataset.notes == ()
+    for path, image in zip(dataset.paths or (), dataset.images, strict=True):
+        assert_array_equal(image, images.read_image(path))
+
+
+def test_the_folders_own_split_without_classes_has_no_labels(folder: Path) -> None:
+    for seed in range(9):
+        draw(folder / ("train", "training", "testing")[seed % 3] / f"{seed}.png", seed)
+    dataset = load(folder)
+    assert (dataset.n_train, dataset.n_test, dataset.labels) == (6, 3, None)
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("test", "control"), ("a", "b")])
+def test_without_folders_for_both_parts_the_content_decides(folder: Path, names: tuple[str, str]) -> None:
+    for seed in range(24):
+        draw(folder / names[seed % 2] / f"{seed}.png", seed)
+    dataset = load(folder, test_share=0.5)
+    assert sides(dataset, folder) == (set(names), set(names))
+    assert dataset.origin == f"the 24 readable images in {folder}"
+    assert dataset.class_names == tuple(sorted(names))
+
+
+def test_a_part_without_readable_images_is_told(folder: Path) -> None:
+    fill(folder / "train", 3)
+    (folder / "test").mkdir()
+    (folder / "test" / "text.png").write_text("just text")
+    with pytest.raises(DataError, match=r"inside and outside of test.* in .*, came 0 inside and 3 outside; add images"):
+        load(folder)
+
+
+def test_a_split_that_comes_later_is_seen(folder: Path, cache_path: Path) -> None:
+    fill(folder / "train", 12)
+    assert load(folder).n_train < 12
+    fill(folder / "test", 5, first=12)
+    assert (load(folder).n_train, load(folder).n_test) == (12, 5)
+    assert len(list(cache_path.glob("folders/*/*"))) == 1
+
+
+@pytest.mark.parametrize("tops", [("",), ("train", "test")])
+def test_the_first_images_of_each_part_are_of_all_classes(folder: Path, tops: tuple[str, ...]) -> None:
+    for seed in range(60):
+        draw(folder / tops[seed % len(tops)] / "abc"[seed // 20] / f"{seed:03}.png", seed, (8, 8, 3))
+    dataset = load(folder, test_share=0.5)
+    assert dataset.labels is not None
+    for start, n_part in ((0, dataset.n_train), (dataset.n_train, dataset.n_test)):
+        assert n_part > 15
+        assert set(dataset.labels[start : start + 10]) == {0, 1, 2}
+        contents = [Path(path).read_bytes() for path in (dataset.paths or ())[start : start + n_part]]
+        hashes = [hashlib.sha256(content).hexdigest() for content in contents]
+        assert hashes == sorted(hashes)
+
+
 def test_adding_files_moves_no_other(folder: Path) -> None:
     fill(folder, 60)
     before = load(folder)
@@ -167,6 +235,8 @@ def test_the_split_is_complete_and_keeps_copies_together(digests: list[int], sha
     assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(len(digests)))
     assert len(train) >= 1
     assert len(test) >= 1
+    for side in (train, test):
+        assert [digests[i] for i in side] == sorted(digests[i] for i in side)
     if len(test) > 1 and len(train) > 1:
         assert not {digests[i] for i in train} & {digests[i] for i in test}
 

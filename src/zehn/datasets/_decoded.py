@@ -26,12 +26,23 @@ from zehn.datasets._dataset import Skipped
 from zehn.errors import DataError, ImageError
 from zehn.progress import Progress
 
-_FORMAT = 2
+_FORMAT = 3
 """Raised whenever what is stored, or how images are decoded, changes."""
 _FILES_PER_BATCH = 256
 _IMAGES_PER_COPY = 4096
 _KEY_DIGITS = 32
 _ARRAY_NAME, _INDEX_NAME = "images.npy", "index.json"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Which files to read. An entry's key covers the root and the paths, from which the test folders follow."""
+
+    root: Path
+    paths: Sequence[str]
+    """Relative to the root."""
+    test_folders: frozenset[str] = frozenset()
+    """Folders right below the root whose images are the test part; without any, the files' content decides."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The readable images of a folder, the training part first."""
+    """The readable images of a folder, the training part first, each part in the order of its files' hashes."""
 
     images: UInt8[np.ndarray, "n size size 3"]
     n_train: int
@@ -57,20 +68,19 @@ class Decoded:
     """A hash over the settings, the readable files' names and contents, and the names of the others."""
 
 
-def decode(
-    root: Path, paths: Sequence[str], settings: Settings, *, n_threads: int, progress: Progress | None
-) -> Decoded:
-    """Return the images at ``paths`` (relative to ``root``), from the cache or after decoding them into it.
+def decode(files: Files, settings: Settings, *, n_threads: int, progress: Progress | None) -> Decoded:
+    """Return the images of the files, from the cache or after decoding them into it.
 
     Raises:
-        DataError: none of the files, or only one, is readable; or the cache cannot be written.
+        DataError: none of the files, or only one, is readable, or none of a part that has its own folder; or the cache
+            cannot be written.
 
     """
-    home = _places.cache_path() / "folders" / _digest(str(root), repr(settings))
-    entry = home / _key(root, paths, settings)
+    home = _places.cache_path() / "folders" / _digest(str(files.root), repr(settings))
+    entry = home / _key(files, settings)
     decoded = _read_entry(entry)
     if decoded is None:
-        _build_entry(entry, root, paths, settings, n_threads, progress)
+        _build_entry(entry, files, settings, n_threads, progress)
         decoded = _read_entry(entry)
     if decoded is None:
         raise DataError(f"the decoded images in {entry} cannot be read back; delete that folder and try again")
@@ -80,22 +90,36 @@ def decode(
 def split(
     digests: Sequence[int], test_share: float
 ) -> tuple[Int64[np.ndarray, " n_train"], Int64[np.ndarray, " n_test"]]:
-    """Divide images by the 64-bit hashes of their files' content, as sorted positions of training and test images.
+    """Divide images by the 64-bit hashes of their files' content, as positions of training and of test images.
 
     An image falls on the same side in whatever company, and so do its copies. Only where a side would stay empty does
-    the image with the least (or the greatest) hash go there.
+    the image with the least (or the greatest) hash go there. Each side is in the order of the hashes, so that the first
+    of its images are of any class.
     """
-    order = np.argsort(np.array(digests, np.uint64), kind="stable")
+    order = _by_digest(digests)
     n_test = sum(digest < test_share * 2**64 for digest in digests)
     n_test = min(max(n_test, int(test_share > 0)), len(digests) - 1)
-    return np.sort(order[n_test:]), np.sort(order[:n_test])
+    return order[n_test:], order[:n_test]
 
 
-def _key(root: Path, paths: Sequence[str], settings: Settings) -> str:
+def split_by_folder(
+    paths: Sequence[str], digests: Sequence[int], test_folders: frozenset[str]
+) -> tuple[Int64[np.ndarray, " n_train"], Int64[np.ndarray, " n_test"]]:
+    """Divide images by the folders they lie in, as positions in the order of the hashes like those of ``split``."""
+    order = _by_digest(digests)
+    is_test = np.array([path.partition(os.sep)[0] in test_folders for path in paths], np.bool_)[order]
+    return order[~is_test], order[is_test]
+
+
+def _by_digest(digests: Sequence[int]) -> Int64[np.ndarray, " n"]:
+    return np.argsort(np.array(digests, np.uint64), kind="stable")
+
+
+def _key(files: Files, settings: Settings) -> str:
     digest = hashlib.sha256(repr((_FORMAT, settings)).encode())
-    for path in paths:
+    for path in files.paths:
         try:
-            status = os.stat(f"{root}{os.sep}{path}")  # noqa: PTH116 – a million times
+            status = os.stat(f"{files.root}{os.sep}{path}")  # noqa: PTH116 – a million times
             facts = (status.st_size, status.st_mtime_ns)
         except OSError:
             facts = (-1, -1)
@@ -130,28 +154,24 @@ def _read_entry(entry: Path) -> Decoded | None:
         return None
 
 
-def _build_entry(
-    entry: Path, root: Path, paths: Sequence[str], settings: Settings, n_threads: int, progress: Progress | None
-) -> None:
+def _build_entry(entry: Path, files: Files, settings: Settings, n_threads: int, progress: Progress | None) -> None:
     try:
         with _places.staging(entry.parent) as staging_path:
-            _check_room(entry.parent, len(paths), settings.image_size)
-            _fill(staging_path, root, paths, settings, n_threads, progress)
+            _check_room(entry.parent, len(files.paths), settings.image_size)
+            _fill(staging_path, files, settings, n_threads, progress)
             _put_in_place(staging_path, entry)
     except OSError as error:
         raise _cache_error(entry.parent, error.strerror or str(error)) from error
 
 
-def _fill(
-    staging_path: Path, root: Path, paths: Sequence[str], settings: Settings, n_threads: int, progress: Progress | None
-) -> None:
+def _fill(staging_path: Path, files: Files, settings: Settings, n_threads: int, progress: Progress | None) -> None:
     raw_path = staging_path / "images.raw"
     readable: list[str] = []
     digests: list[int] = []
     skipped: list[Skipped] = []
     with raw_path.open("wb") as raw_file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of slightly broken files; what is unreadable is an error
-        for path, outcome in _outcomes(root, paths, settings, n_threads, progress):
+        for path, outcome in _outcomes(files, settings, n_threads, progress):
             if isinstance(outcome, str):
                 skipped.append(Skipped(os.fsencode(path).decode("utf-8", "replace"), outcome))
                 continue
@@ -159,8 +179,8 @@ def _fill(
             raw_file.write(image.tobytes())
             readable.append(path)
             digests.append(digest)
-    _check_enough(root, len(readable), skipped)
-    train, test = split(digests, settings.test_share)
+    _check_enough(files.root, len(readable), skipped)
+    train, test = _divide(files, readable, digests, settings)
     order = np.concatenate([train, test])
     with (staging_path / _ARRAY_NAME).open("wb") as file:
         _write_sorted(file, raw_path, order, settings.image_size)
@@ -174,20 +194,35 @@ def _fill(
     (staging_path / _INDEX_NAME).write_text(json.dumps(index), encoding="ascii")
 
 
+def _divide(
+    files: Files, readable: Sequence[str], digests: Sequence[int], settings: Settings
+) -> tuple[Int64[np.ndarray, " n_train"], Int64[np.ndarray, " n_test"]]:
+    if not files.test_folders:
+        return split(digests, settings.test_share)
+    train, test = split_by_folder(readable, digests, files.test_folders)
+    if not (len(train) and len(test)):
+        names = ", ".join(f"{name}{os.sep}" for name in sorted(files.test_folders))
+        raise DataError(
+            f"expected readable images both inside and outside of {names} in {files.root}, the folder of test images, "
+            f"came {len(test):,} inside and {len(train):,} outside; add images or rename the folder"
+        )
+    return train, test
+
+
 def _outcomes(
-    root: Path, paths: Sequence[str], settings: Settings, n_threads: int, progress: Progress | None
+    files: Files, settings: Settings, n_threads: int, progress: Progress | None
 ) -> Iterator[tuple[str, tuple[int, UInt8[np.ndarray, "size size 3"]] | str]]:
     """Yield each path with its content's hash and its image, or with the reason why there is none, in order."""
     from PIL import Image
 
     Image.init()  # the list of formats must not be filled by several threads at once
     with ThreadPoolExecutor(n_threads) as pool:
-        for start in range(0, len(paths), _FILES_PER_BATCH):
-            batch = paths[start : start + _FILES_PER_BATCH]
-            yield from zip(batch, pool.map(lambda path: _decode_one(root / path, settings), batch), strict=True)
+        for start in range(0, len(files.paths), _FILES_PER_BATCH):
+            batch = files.paths[start : start + _FILES_PER_BATCH]
+            yield from zip(batch, pool.map(lambda path: _decode_one(files.root / path, settings), batch), strict=True)
             if progress:
                 done = start + len(batch)
-                progress("reading images", done, len(paths))
+                progress("reading images", done, len(files.paths))
 
 
 def _decode_one(path: Path, settings: Settings) -> tuple[int, UInt8[np.ndarray, "size size 3"]] | str:

@@ -1,7 +1,9 @@
 """A folder of a user's own images, as ``folder:PATH``: any size, several formats, found in all its subfolders.
 
-Where every image lies in a subfolder, the subfolders are the classes. The split into training and test images goes by
-each file's content, so that adding files moves no other. What cannot be read is listed and skipped.
+Where every image lies in a subfolder, the subfolders are the classes. Folders ``train`` and ``test`` on top are taken
+for the split that they name: what lies in ``test`` is the test part, everything else (``val`` too) the training part.
+Without both, the split goes by each file's content, so that adding files moves no other. Within a part, the images are
+in the order of their contents' hashes, which mixes the classes. What cannot be read is listed and skipped.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from zehn.datasets._dataset import Dataset, Skipped
 from zehn.errors import ConfigError, DataError, UnknownNameError
 from zehn.progress import Progress
 
-_SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test"})
+_TRAIN_NAMES = frozenset({"train", "training", "val", "valid", "validation"})
+_TEST_NAMES = frozenset({"test", "testing"})
 """Top folders that name a split, not a class; the classes are then the folders below."""
 _MOST_THREADS = 16
 
@@ -32,7 +35,8 @@ class Options:
     path: str = ""
     """The folder; ``folder:PATH`` sets it."""
     test_share: float = 1 / 6
-    """The share of test images, CIFAR-10's by default; hashing meets it on average."""
+    """The share of test images, CIFAR-10's by default; hashing meets it on average. Without effect where ``test`` is a
+    folder of its own."""
     fit: str = "crop"
     """How oblong images become squares: ``crop``, ``stretch`` or ``pad``."""
     max_pixels: int = images.MAX_PIXELS
@@ -46,7 +50,8 @@ def load(options: Options, *, image_size: int, data_dir: Path | str | None, prog
 
     Raises:
         ConfigError: no path, or an option out of its range.
-        DataError: no such folder, fewer than two readable images in it, or no room for the cache.
+        DataError: no such folder, fewer than two readable images in it, none for one part of the folder's own split, or
+            no room for the cache.
 
     """
     _check(options)
@@ -54,8 +59,9 @@ def load(options: Options, *, image_size: int, data_dir: Path | str | None, prog
     paths, unreadable = _image_paths(root)
     settings = _decoded.Settings(image_size, options.fit, options.max_pixels, options.test_share)
     n_threads = options.n_threads or min(os.cpu_count() or 1, _MOST_THREADS)
-    decoded = _decoded.decode(root, paths, settings, n_threads=n_threads, progress=progress)
-    labels, class_names = _labels(decoded.paths)
+    files = _decoded.Files(root, paths, _test_folders(paths))
+    decoded = _decoded.decode(files, settings, n_threads=n_threads, progress=progress)
+    labels, class_names = _labels(decoded.paths, is_split=bool(files.test_folders))
     n_train, skipped = decoded.n_train, (*unreadable, *decoded.skipped)
     return Dataset(
         name="folder",
@@ -64,7 +70,7 @@ def load(options: Options, *, image_size: int, data_dir: Path | str | None, prog
         x_test=decoded.images[n_train:],
         y_test=None if labels is None else labels[n_train:],
         class_names=class_names,
-        origin=f"the {len(decoded.paths):,} readable images in {root}",
+        origin=f"the {len(decoded.paths):,} readable images in {root}{_told(files.test_folders)}",
         checksums={"folder": decoded.checksum},
         skipped=skipped,
         notes=(f"{len(skipped):,} files in {root} cannot be read and are skipped",) if skipped else (),
@@ -122,8 +128,20 @@ def _promises_image(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in images.SUFFIXES  # noqa: PTH122 – quick
 
 
-def _labels(paths: Sequence[str]) -> tuple[Int64[np.ndarray, "n 1"] | None, tuple[str, ...]]:
-    names = [_class_name(path) for path in paths]
+def _test_folders(paths: Sequence[str]) -> frozenset[str]:
+    """Return the top folders of test images, where there are such of training images too."""
+    tops = {path.partition(os.sep)[0] for path in paths if os.sep in path}
+    has_train = any(top.lower() in _TRAIN_NAMES for top in tops)
+    return frozenset(top for top in tops if has_train and top.lower() in _TEST_NAMES)
+
+
+def _told(test_folders: frozenset[str]) -> str:
+    names = " and ".join(f"{name}{os.sep}" for name in sorted(test_folders))
+    return f"; those in {names} are the test images, all others the training images" if test_folders else ""
+
+
+def _labels(paths: Sequence[str], *, is_split: bool) -> tuple[Int64[np.ndarray, "n 1"] | None, tuple[str, ...]]:
+    names = [_class_name(path, is_split=is_split) for path in paths]
     class_names = tuple(sorted({name for name in names if name is not None}))
     if None in names or len(class_names) < 2:
         return None, ()
@@ -131,8 +149,8 @@ def _labels(paths: Sequence[str]) -> tuple[Int64[np.ndarray, "n 1"] | None, tupl
     return np.array([[numbers[str(name)]] for name in names], np.int64), class_names
 
 
-def _class_name(path: str) -> str | None:
+def _class_name(path: str, *, is_split: bool) -> str | None:
     folders = path.split(os.sep)[:-1]  # noqa: PTH206 – quick
-    if len(folders) > 1 and folders[0].lower() in _SPLIT_NAMES:
-        return folders[1]
+    if folders and folders[0].lower() in _TRAIN_NAMES | _TEST_NAMES and (is_split or len(folders) > 1):
+        del folders[0]
     return folders[0] if folders else None
