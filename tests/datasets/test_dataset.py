@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 
 from zehn.datasets import Dataset, Expected, Skipped, describe, problems, split_validation, subset
 from zehn.errors import ConfigError
+from zehn.train.batches import shuffled
 
 
 def make(n_train: int = 12, n_test: int = 6, *, labels: bool = True) -> Dataset:
@@ -62,6 +63,14 @@ def test_subset_chooses_by_the_seed_and_keeps_what_belongs_together() -> None:
     assert_array_equal(small.labels, np.array(kept) % 3)
     assert_array_equal(subset(dataset, 5, 2, seed=1).images, small.images)
     assert any(subset(dataset, 5, 2, seed=seed).paths != small.paths for seed in range(2, 6))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_subset_draws_apart_from_the_order_of_training(seed: int) -> None:
+    chosen = subset(make(n_train=200), 20, 1, seed=seed)
+    numbers = [int(path.partition(".")[0]) for path in (chosen.paths or ())[:20]]
+    orders = [shuffled(200, other, epoch) for other in range(4) for epoch in range(4)]
+    assert numbers not in [sorted(order[:20].tolist()) for order in orders]
 
 
 def test_a_subset_of_all_or_more_is_the_whole() -> None:

@@ -109,7 +109,8 @@ def subset(dataset: Dataset, n_train: int, n_test: int, seed: int) -> Dataset:
 def _chosen(n_there: int, n_wanted: int, seed: int) -> Int64[np.ndarray, " n"]:
     if n_wanted >= n_there:
         return np.arange(n_there)
-    return np.sort(np.random.default_rng((_SUBSET_STREAM, seed)).permutation(n_there)[:n_wanted])
+    stream = np.random.SeedSequence(seed, spawn_key=(_SUBSET_STREAM,))  # apart from every (seed, epoch, …) of training
+    return np.sort(np.random.default_rng(stream).permutation(n_there)[:n_wanted])
 
 
 def split_validation(
