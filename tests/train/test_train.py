@@ -16,8 +16,9 @@ import torch
 
 from zehn import models, store
 from zehn.config import TrainConfig
-from zehn.errors import ConfigError, InputError, TrainingError
+from zehn.errors import ConfigError, InputError, RunError, TrainingError
 from zehn.train import checkpoints, read_scalars, train
+from zehn.train.boards import Board
 
 CONFIG = TrainConfig(
     epochs=3, batch_size=32, learning_rate=5e-3, warmup_share=0.2, device="cpu", precision="float32", patience=0
@@ -231,6 +232,46 @@ def test_not_resuming_clears_the_folder(tmp_path: Path) -> None:
     run(tmp_path)
     run(tmp_path, replace(CONFIG, epochs=1))
     assert read_scalars(tmp_path / "logs")["loss/train"][0] == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("logs/events.out.tfevents.1.host", b"x" * 200, "logs"),
+        ("logs/server.log", b"", "logs"),
+        ("checkpoints/last.ckpt", b"of something else", "checkpoints"),
+        ("checkpoints/epoch=3.ckpt", b"", "checkpoints"),
+        ("history.json", b'{"loss": [1, 2]}', "history.json"),
+    ],
+)
+def test_what_others_left_is_not_cleared(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=f"holds {told} of something else, .*; name another folder"):
+        run(tmp_path)
+    assert path.read_bytes() == content
+    assert [one for one in tmp_path.rglob("*") if one.is_file()] == [path]
+
+
+@pytest.mark.parametrize("kept", ["history.json", "checkpoints/last.ckpt"])
+def test_what_zehn_left_is_cleared(finished: tuple[Path, dict[str, Any]], tmp_path: Path, kept: str) -> None:
+    checkpoints.last_path(tmp_path).parent.mkdir()
+    (tmp_path / kept).write_bytes((finished[0] / kept).read_bytes())
+    for rest in ("logs/old", "checkpoints/best.ckpt"):
+        (tmp_path / rest).parent.mkdir(exist_ok=True)
+        (tmp_path / rest).touch()
+    checkpoints.clear(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_training_left_that_was_killed_at_once_is_cleared(tmp_path: Path) -> None:
+    Board(tmp_path / "logs").close()
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "notes.txt").touch()
+    checkpoints.clear(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    checkpoints.clear(tmp_path / "nowhere")
 
 
 def test_resuming_under_other_settings_is_refused(finished: tuple[Path, dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import shutil
 from collections.abc import Mapping
@@ -12,10 +13,13 @@ from typing import Any
 import torch
 
 from zehn import store
-from zehn.errors import TrainingError
+from zehn.errors import RunError, TrainingError
+from zehn.store.files import remove_unfinished
 
 FORMAT = 1
 _FRESH = "start afresh, without resuming, or in another folder"
+_EMPTY_LOG_BYTES = 128
+"""TensorBoard's files have 88 bytes before anything is logged: what a training leaves that is killed at once."""
 
 
 def best_path(folder: Path) -> Path:
@@ -69,7 +73,46 @@ def check_settings(then: Mapping[str, Any], now: Mapping[str, Any], path: Path) 
 
 
 def clear(folder: Path) -> None:
-    """Remove what an earlier training left in a folder: checkpoints, logs and history."""
+    """Remove what an earlier training left in a folder: checkpoints, logs and history.
+
+    Raises:
+        RunError: the folder holds such things that are not Zehn's; nothing is removed.
+
+    """
+    remove_unfinished(folder / "checkpoints")
+    foreign = [] if _is_ours(folder) else _found(folder)
+    if foreign:
+        raise RunError(
+            f"expected a folder to train in that is empty or Zehn's own, {folder} holds {' and '.join(foreign)} of "
+            "something else, which a training would replace; name another folder"
+        )
     for name in ("checkpoints", "logs"):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / "history.json").unlink(missing_ok=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell Zehn's history or checkpoint from others' files, which may well have the same names."""
+    try:
+        history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        history = None
+    if isinstance(history, dict) and {"epochs", "best_epoch"} <= history.keys():
+        return True
+    try:
+        load(last_path(folder))
+    except TrainingError:
+        return False
+    return True
+
+
+def _found(folder: Path) -> list[str]:
+    checkpoints, logs, history = folder / "checkpoints", folder / "logs", folder / "history.json"
+    files = [path for path in logs.rglob("*") if not path.is_dir()]
+    is_logged = any("tfevents" not in path.name or path.stat().st_size > _EMPTY_LOG_BYTES for path in files)
+    there = {
+        "checkpoints": checkpoints.is_dir() and any(checkpoints.iterdir()),
+        "logs": is_logged,
+        "history.json": history.exists(),
+    }
+    return [name for name, is_there in there.items() if is_there]
