@@ -154,7 +154,7 @@ def compare(given: Namespace) -> int:
     """``zehn compare``."""
     from zehn import pipeline
 
-    comparison = pipeline.compare(given.first, given.second)
+    comparison = pipeline.compare(given.first, given.second, progress_line())
     print(json.dumps(comparison, indent=2) if given.json else tables.comparison_table(comparison))
     return 0
 
