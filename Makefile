@@ -22,7 +22,7 @@ run: setup ## data, training, sanity checks, querying and the report (ARGS="--pr
 	@$(bin)/zehn run $(ARGS)
 
 test: setup ## the tests, documentation examples among them
-	@$(bin)/pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(bin)/pytest -n auto --dist loadfile $(ARGS)
 
 check: setup lint types layers test ## all that has to be green before a commit
 
