@@ -46,6 +46,7 @@ class RunMaker:
     draw: bool | None = None
     """Draw real figures, none, or (None) write a tiny picture in the place of each."""
     quality: float = 0.288
+    gpu: str | None = None
     command: str = "zehn run --preset quick --out runs/synthetic"
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
 
@@ -102,6 +103,10 @@ learning_rate = 0.003
 [train.objectives]
 reconstruction = 1.0
 
+[check]
+n_reconstructions = 10
+n_pairplot = 50
+
 [query]
 n_queries = {self.n_queries}
 query_ids = []
@@ -119,7 +124,7 @@ query_ids = []
                 "started": "2026-03-14T15:09:26+00:00",
                 "machine": {
                     "processor": "A processor of some kind", "cores": 2, "memory_gb": 23.4, "python": "3.11.9",
-                    "platform": "Linux-6.1-x86_64",
+                    "gpu": self.gpu, "platform": "Linux-6.1-x86_64",
                 },
                 "versions": {"zehn": "0.1.0", "numpy": "2.4.6", "torch": "2.13.0", "umap-learn": "0.5.12"},
                 "note": " ".join(self.notes),
@@ -190,7 +195,7 @@ query_ids = []
                 "n_codes": len(test),
                 "reconstruction": self._reconstruction(),
                 "pairplot_ids": list(range(min(50, len(test)))),
-                "umap": {
+                "umap": None if len(test) < 12 else {
                     "trustworthiness": 0.912, "purity": 0.341 if self.labelled else None, "n_points": len(test),
                     "n_neighbors": 15, "min_dist": 0.1,
                 },
@@ -198,7 +203,7 @@ query_ids = []
         )  # fmt: skip
         shown = self.images[self.n_train : self.n_train + 10]
         decoded = np.clip(shown / 255 + self.rng.normal(0, 0.08, shown.shape), 0, 1).astype(np.float32)
-        captions = self._names(range(self.n_train, self.n_train + 10))
+        captions = self._names(range(self.n_train, self.n_train + len(shown)))
         self._save("check/reconstructions", lambda: figures.reconstructions(shown, decoded, captions=captions))
         picked = None if labels is None else labels[:50]
         self._save("check/pairplot", lambda: figures.pairplot(test[:50], picked, self.class_names))
@@ -387,4 +392,4 @@ def _images(n_images: int, rng: np.random.Generator) -> np.ndarray:
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., store.Run]:
     """Return a function that writes a synthetic run folder, as :class:`RunMaker` is told to."""
-    return lambda **options: RunMaker(tmp_path / "run", **options).make()
+    return lambda **options: RunMaker(**{"path": tmp_path / "run", **options}).make()

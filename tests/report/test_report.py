@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -13,7 +14,10 @@ import pytest
 from zehn import store
 from zehn.errors import MissingExtraError, RunError
 from zehn.report import write_report
+from zehn.report.facts import gather
+from zehn.report.sections import missing
 
+STAGES = ("data", "evolve", "train", "check", "query")
 MakeRun = Callable[..., store.Run]
 
 
@@ -80,15 +84,99 @@ def test_the_pdf_bears_the_date_of_the_run(make_run: MakeRun) -> None:
     assert metadata.title.startswith("Four numbers for every image")
 
 
-@pytest.mark.parametrize("stage", ["data", "evolve", "train", "check", "query"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_missing_stage_is_said_to_be_missing(stage: str, make_run: MakeRun) -> None:
-    others = [name for name in ("data", "evolve", "train", "check", "query") if name != stage]
-    run = make_run(stages=others)
+    run = make_run(stages=[name for name in STAGES if name != stage])
     text = read(write_report(run))
     assert "An unfinished run." in text
     assert f"The stage {stage} of this run was not performed" in text
     assert json.loads((run.path / "report.json").read_text())["missing"] == [stage]
     assert "5 Querying" in text
+
+
+def test_files_of_a_stage_that_was_struck_off_the_book_are_left_alone(make_run: MakeRun) -> None:
+    run = make_run(dataset="digits", asked="digits", gpu="A graphics card")
+    for stage in ("train", "check", "query"):
+        run.begin(stage)
+    text = read(write_report(run))
+    report = json.loads((run.path / "report.json").read_text())
+    assert report["missing"] == ["check", "query", "train"]
+    assert (report["check"], report["query"], report["train"]) == (None, None, {"history": None, "layers": None})
+    assert "there is no model to draw" in text
+    assert "there are no curves" in text
+    assert "Pairplot" not in text
+    assert "zehn-0123456789abcdef" not in text
+    assert "Images of the training set" in text.partition("Contents")[0]  # the cover is of a stage that is done
+
+
+@pytest.mark.parametrize(("stage", "command"), [("train", "check"), ("check", "check"), ("query", "query")])
+def test_the_remedy_for_a_missing_stage_can_be_pasted_into_a_shell(
+    stage: str, command: str, make_run: MakeRun, tmp_path: Path
+) -> None:
+    folder = tmp_path / "it's my $HOME"
+    run = make_run(path=folder, stages=[name for name in STAGES if name != stage])
+    remedy = missing.remedy(gather(run), stage)
+    first, last = remedy.split(" && ")
+    assert shlex.split(first) == ["zehn", command, str(folder.resolve())]
+    assert shlex.split(last) == ["zehn", "report", str(folder.resolve())]
+    assert "".join(remedy.split()) in "".join(read(write_report(run)).split())
+
+
+def test_the_remedy_for_a_missing_ladder_is_the_whole_run(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = tmp_path / "my runs"
+    run = make_run(path=folder, stages=("data",))
+    identity = {**run.read_json("run.json"), "data_dir": "/the data"}
+    run.write_json("run.json", identity)
+    expected = ["zehn", "run", "--config", str(folder / "config.toml"), "--out", str(folder), "--data-dir", "/the data"]
+    assert shlex.split(missing.remedy(gather(run), "evolve")) == expected
+
+
+def test_an_unfinished_training_shows_its_curves_and_says_so(make_run: MakeRun) -> None:
+    run = make_run(stages=("data", "train"))
+    run.begin("train")
+    run.write_json("train/history.json", {**run.read_json("train/history.json"), "interrupted": True})
+    text = read(write_report(run))
+    assert "This training is not finished. It has come through 3 of 3 epochs" in text
+    assert f"zehn check {run.path.resolve()}" in text.replace("- ", "-")
+    assert "Loss, channel accuracy" in text
+    assert "training, unfinished 3 epochs" in text
+    assert "there is no model to draw" in text
+    assert json.loads((run.path / "report.json").read_text())["missing"] == ["evolve", "check", "query", "train"]
+
+
+def test_a_training_that_lost_its_loss_says_so(make_run: MakeRun) -> None:
+    run = make_run(stages=("data", "train"), warnings=[{"kind": "nan", "epoch": 4, "message": "the loss became inf"}])
+    run.begin("train")
+    history = {**run.read_json("train/history.json"), "interrupted": True}
+    for known in (history, {**history, "epochs": [], "best_epoch": None}):
+        run.write_json("train/history.json", known)
+        text = read(write_report(run))
+        assert "The loss became no number Epoch 4: the loss became inf" in text
+        assert ("there are no curves" in text) is (not known["epochs"])
+
+
+def test_too_few_images_for_a_map_are_said_to_be(make_run: MakeRun) -> None:
+    text = read(write_report(make_run(n_test=6, stages=("data", "train", "check", "query"))))
+    assert "6 test images are too few for a map of their codes" in text
+    assert "UMAP of the codes" not in text
+    assert "At the top all 6 test images" in text
+    assert "Pairplot of the codes of all 6 test images" in text
+    assert "shows the codes themselves" in text
+
+
+def test_a_map_of_some_of_the_images_says_of_how_many(make_run: MakeRun) -> None:
+    run = make_run(stages=("data", "check"))
+    check = run.read_json("check/check.json")
+    check["umap"] |= {"n_points": 40, "purity": None, "trustworthiness": 0.7}
+    run.write_json("check/check.json", check)
+    text = read(write_report(run))
+    assert "UMAP of the codes of 40 random test images" in text
+    assert "Its trustworthiness is 0.700" in text
+    assert "Of the ten nearest points" not in text
+
+
+def test_the_gpu_is_named_where_there_is_one(make_run: MakeRun) -> None:
+    assert "GPU A graphics card" in read(write_report(make_run(stages=(), gpu="A graphics card")))
 
 
 def test_an_empty_run_still_makes_a_report(make_run: MakeRun) -> None:
@@ -97,9 +185,10 @@ def test_an_empty_run_still_makes_a_report(make_run: MakeRun) -> None:
     assert "has not been evaluated" in text
 
 
-def test_digits_in_place_of_cifar10_are_announced_on_the_first_page(make_run: MakeRun) -> None:
+@pytest.mark.parametrize("asked", ["auto", "digits"])  # the settings kept name what was taken
+def test_digits_in_place_of_cifar10_are_announced_on_the_first_page(asked: str, make_run: MakeRun) -> None:
     note = "CIFAR-10 was not found on this machine: these are digits instead."
-    run = make_run(dataset="digits", notes=[note])
+    run = make_run(dataset="digits", asked=asked, notes=[note])
     first = pypdf.PdfReader(write_report(run)).pages[0].extract_text().replace("\u200b", "")
     assert "Digits, not CIFAR-10." in first
     assert "not found on this machine" in " ".join(first.split())

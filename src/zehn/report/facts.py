@@ -1,4 +1,7 @@
-"""What a run folder holds, read once: the only place where the report touches it."""
+"""What a run folder holds, read once: the only place where the report touches it.
+
+A stage's files count only while the stage stands in the run's book: others are left from before, of another model.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,13 @@ from zehn.store import Run
 
 _KINDS = (".pdf", ".svg", ".png")
 """Kinds of pictures, the best first."""
-_FALLBACK = "auto"
-_REPORT = "report"
+_REPORT, _TRAIN = "report", "train"
 _WANTED, _FOLDER = "cifar10", "folder"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that the report says comes from here. A stage that is missing is None."""
+    """Everything that the report says comes from here. A stage that is not in the run's book is None."""
 
     run: Run
     identity: Mapping[str, Any]
@@ -32,19 +34,22 @@ class Facts:
     data: Mapping[str, Any] | None
     evolve: Mapping[str, Any] | None
     history: Mapping[str, Any] | None
+    """Of the training that is done, or, where :attr:`unfinished`, as far as it came."""
     layers: Sequence[Mapping[str, Any]] | None
     check: Mapping[str, Any] | None
     query: Mapping[str, Any] | None
+    stages: Mapping[str, Mapping[str, Any]]
+    """The stages that were finished, but for the report itself, which is under way."""
 
     @property
     def name(self) -> str:
         """Name of the run folder."""
         return self.run.path.resolve().name
 
-    @cached_property
-    def stages(self) -> Mapping[str, Mapping[str, Any]]:
-        """The stages that were finished, but for the report itself, which is under way."""
-        return {name: entry for name, entry in self.run.stages().items() if name != _REPORT}
+    @property
+    def unfinished(self) -> bool:
+        """Say whether the training was begun and not finished; its history is then what there is of it."""
+        return self.history is not None and _TRAIN not in self.stages
 
     @property
     def seed(self) -> int:
@@ -59,17 +64,21 @@ class Facts:
     @property
     def dataset(self) -> str:
         """Name of the data set, as it is called among people."""
-        name = str((self.data or {}).get("name") or self.identity.get("dataset") or "unknown data")
-        asked = str(self.config.get("data", {}).get("name", ""))
-        if name == _FOLDER and asked.startswith(f"{_FOLDER}:"):
-            return Path(asked.removeprefix(f"{_FOLDER}:")).name or name
-        return _PROPER_NAMES.get(name, name)
+        kind, _, path = self._dataset.partition(":")
+        if kind == _FOLDER:
+            asked = path or str(self.config.get("data", {}).get("name", "")).partition(":")[2]
+            return Path(asked).name or kind
+        return _PROPER_NAMES.get(kind, kind)
 
     @property
     def images(self) -> str:
         """The images in a phrase, "images of CIFAR-10"."""
-        is_folder = (self.data or {}).get("name", self.identity.get("dataset")) == _FOLDER
+        is_folder = self._dataset.partition(":")[0] == _FOLDER
         return f"images of the folder {self.dataset}" if is_folder else f"images of {self.dataset}"
+
+    @property
+    def _dataset(self) -> str:
+        return str((self.data or {}).get("name") or self.identity.get("dataset") or "unknown data")
 
     @property
     def n_scored(self) -> int | None:
@@ -85,9 +94,13 @@ class Facts:
 
     @property
     def stands_in(self) -> bool:
-        """Say whether another data set stands in for CIFAR-10, which was not to be had."""
-        asked = self.config.get("data", {}).get("name")
-        return self.data is not None and asked == _FALLBACK and self.data.get("name") != _WANTED
+        """Say whether another data set stands in for CIFAR-10, which was not to be had.
+
+        The settings name the data set that was taken. What stands in comes with a note of why; one that was asked for
+        has none.
+        """
+        data = self.data or {}
+        return bool(data.get("notes")) and data.get("name") not in (_WANTED, _FOLDER)
 
     @property
     def n_components(self) -> int | None:
@@ -122,15 +135,26 @@ class Facts:
         """Names of the stages that the run has not done."""
         parts = {"data": self.data, "evolve": self.evolve, "check": self.check, "query": self.query}
         absent = [name for name, part in parts.items() if part is None]
-        trained = self.history is not None or (self.source is not None and self.layers is not None)
-        return tuple(absent if trained else [*absent, "train"])
+        trained = _TRAIN in self.stages and (self.history is not None or (self.source is not None and self.layers))
+        return tuple(absent if trained else [*absent, _TRAIN])
 
     def picture(self, stem: str) -> Path | None:
-        """Return the best file of a picture, "check/umap" say, or None where there is none."""
+        """Return the best file of a picture, "check/umap" say, or None where its stage made none."""
+        if stem.partition("/")[0] not in self.stages:
+            return None
         paths = (self.run.path / f"{stem}{kind}" for kind in _KINDS)
         return next((path for path in paths if path.is_file()), None)
 
 
+_FILES = {
+    "data": "data/data.json",
+    "evolve": "evolve/evolve.json",
+    "history": "train/history.json",
+    "layers": "train/architecture.json",
+    "check": "check/check.json",
+    "query": "query/query.json",
+}
+"""What a stage's folder holds of it in numbers."""
 _PROPER_NAMES = {"cifar10": "CIFAR-10", "digits": "Digits", "fashion_mnist": "Fashion-MNIST"}
 
 
@@ -146,18 +170,19 @@ def gather(run: Run) -> Facts:
         config = tomllib.loads(config_toml)
     except tomllib.TOMLDecodeError as error:
         raise RunError(f"{run.path / 'config.toml'} is damaged: {error}; give the run's command again") from error
+    done = {name: entry for name, entry in run.stages().items() if name != _REPORT}
+    files = {name: _read(run, path) if path.partition("/")[0] in done else None for name, path in _FILES.items()}
+    source = config.get("model", {}).get("source", _TRAIN)
+    if _TRAIN not in done and source == _TRAIN:
+        files["history"] = _interrupted(_read(run, _FILES["history"]))
     return Facts(
-        run,
-        identity=_read(run, "run.json") or {},
-        config_toml=config_toml,
-        config=config,
-        data=_read(run, "data/data.json"),
-        evolve=_read(run, "evolve/evolve.json"),
-        history=_read(run, "train/history.json"),
-        layers=_read(run, "train/architecture.json"),
-        check=_read(run, "check/check.json"),
-        query=_read(run, "query/query.json"),
+        run, identity=_read(run, "run.json") or {}, config_toml=config_toml, config=config, stages=done, **files
     )
+
+
+def _interrupted(history: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the history of a training that is half-way; one that came to its end is of a model since struck off."""
+    return history if history and history.get("interrupted") else None
 
 
 def _read(run: Run, name: str) -> Any:

@@ -91,6 +91,22 @@ def describe_map(umap: Mapping[str, Any], chance: float | None) -> str:
     return " ".join(parts)
 
 
+def name_shown(n_shown: int, n_all: int | None) -> str:
+    """Name the test images whose codes a figure shows: all of them, or a random choice."""
+    if n_all is not None and n_shown >= n_all:
+        return "the only test image" if n_all == 1 else f"all {count(n_all)} test images"
+    return f"{count(n_shown)} random test images"
+
+
+def excuse_map(n_codes: int | None) -> str:
+    """Say why there is no map."""
+    too_few = f"{plural(n_codes, 'test image')} {'is' if n_codes == 1 else 'are'}" if n_codes else "The test images are"
+    return (
+        f"{too_few} too few for a map of their codes: UMAP lays out neighbourhoods, and so few points have none that "
+        "differ. More test images give one."
+    )
+
+
 def _judge_purity(purity: float, chance: float | None) -> str:
     if purity >= 0.8:
         return "the classes lie apart from each other"

@@ -15,6 +15,8 @@ _LONG = 4
 _WIDE_GAP = 0.1
 """A validation loss above the training loss by at least this share is a gap worth naming."""
 
+NO_WARNINGS = "Over-fitting, dead latent dimensions and losses that are no numbers were watched for; none was seen."
+
 Epochs = Sequence[Mapping[str, Any]]
 
 
@@ -43,6 +45,15 @@ def describe_course(history: Mapping[str, Any]) -> str:
     if len(epochs) == 1:
         return f"{text}; with a single epoch there was none to choose."
     return f"{text}. The weights kept are those of epoch {best}, the one with the lowest {loss}."
+
+
+def describe_interruption(n_epochs: int, n_planned: int | None) -> str:
+    """Say how far a training came that was not finished."""
+    done = f"{n_epochs:,} of {plural(n_planned, 'epoch')}" if n_planned else plural(n_epochs, "epoch")
+    return (
+        f"This training is not finished. It has come through {done}, and no model has been made of it. To go on from "
+        "its last checkpoint:"
+    )
 
 
 def describe_trend(epochs: Epochs) -> str:
@@ -84,10 +95,3 @@ def describe_gap(entry: Mapping[str, Any]) -> str:
     if test:
         text += f" On test images it is {decimal(test['loss'], 4)}."
     return f"{text} (Training figures are means over the epoch, taken while the weights still changed.)"
-
-
-def describe_warnings(history: Mapping[str, Any]) -> str:
-    """Say that nothing was noticed, where nothing was."""
-    if history.get("warnings"):
-        return ""
-    return "Over-fitting, dead latent dimensions and losses that are no numbers were watched for; none was seen."

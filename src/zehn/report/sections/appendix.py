@@ -16,6 +16,7 @@ _MACHINE = {
     "processor": "processor",
     "cores": "usable cores",
     "memory_gb": "memory, GB",
+    "gpu": "GPU",
     "python": "Python",
     "platform": "system",
 }

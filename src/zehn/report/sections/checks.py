@@ -13,7 +13,7 @@ from zehn.report.gallery import Gallery
 from zehn.report.prose import checks as prose
 from zehn.report.prose import verdict
 from zehn.report.sections.missing import note_missing
-from zehn.report.wording import bounds, count, decimal, mean
+from zehn.report.wording import bounds, decimal, mean, plural
 
 _N_DIMENSIONS_SHOWN = 10
 _MEASURES = (
@@ -27,17 +27,16 @@ _MEASURES = (
 def build(facts: Facts, gallery: Gallery) -> list[Section]:
     """Show the three sanity checks."""
     if facts.check is None:
-        return [Section("Sanity checks", [note_missing(facts, "check", "nothing vouches for the code")])]
+        return [Section("Sanity checks", note_missing(facts, "check", "nothing vouches for the code"))]
     parts = (_show_reconstructions, _show_codes, _show_map)
     return [Section("Sanity checks", [block for part in parts for block in part(facts, gallery, facts.check)])]
 
 
 def _show_reconstructions(facts: Facts, gallery: Gallery, check: Mapping[str, Any]) -> list[Block]:
     measures = check.get("reconstruction") or (facts.evaluation or {}).get("reconstruction") or {}
-    caption = [
-        "The first test images (top) and what the decoder makes of their codes (below), with the mean squared error of "
-        "each."
-    ]
+    n_test, n_shown = check.get("n_codes"), facts.config.get("check", {}).get("n_reconstructions")
+    shown = prose.name_shown(n_test, n_test) if n_test and n_shown and n_test <= n_shown else "the first test images"
+    caption = [f"At the top {shown}, below what the decoder makes of the code of each, with the mean squared error."]
     alt = "A row of test images above a row of their reconstructions."
     text = [
         "Each test image was encoded to its code and decoded again. ",
@@ -68,16 +67,15 @@ def _show_codes(_: Facts, gallery: Gallery, check: Mapping[str, Any]) -> list[Bl
     dimensions, correlations = codes.get("dimensions", []), codes.get("correlations", [])
     if not dimensions:
         return []
-    n_shown = len(check.get("pairplot_ids", ()))
+    n_codes, n_shown = check.get("n_codes"), len(check.get("pairplot_ids") or ())
+    of_all = n_codes is not None and n_shown >= n_codes
     caption = [
-        f"Pairplot of the codes of {n_shown} random test images: every two dimensions against each other, and the "
-        "distribution of each on the diagonal."
+        f"Pairplot of the codes of {prose.name_shown(n_shown, n_codes)}: every two dimensions against each other, and "
+        "the distribution of each on the diagonal."
     ]
     alt = "A triangle of scatter plots of each two dimensions of the code."
     text = [
-        f"The figures are over the codes of {count(check.get('n_codes'))} test images. "
-        if check.get("n_codes")
-        else "",
+        f"The figures are over the codes of {plural(n_codes, 'test image')}. " if n_codes else "",
         prose.describe_dimensions(dimensions),
         " ",
         prose.describe_correlations(correlations),
@@ -85,7 +83,7 @@ def _show_codes(_: Facts, gallery: Gallery, check: Mapping[str, Any]) -> list[Bl
         ref("tab:codes"),
         " has the figures, ",
         ref("fig:pairplot"),
-        f" shows {n_shown} of the codes.",
+        " shows the codes themselves." if of_all else f" shows {n_shown} of the codes.",
     ]
     width = pairplot_width(len(dimensions)) / TEXT_WIDTH
     picture = gallery.hang("fig:pairplot", "check/pairplot", caption, alt, width=width)
@@ -119,14 +117,17 @@ def _closest(index: int, correlations: Sequence[Sequence[float]]) -> tuple[float
 
 
 def _show_map(facts: Facts, gallery: Gallery, check: Mapping[str, Any]) -> list[Block]:
-    umap = check.get("umap") or {}
+    umap = check.get("umap")
+    if not umap:
+        return [Heading("The map"), Paragraph([prose.excuse_map(check.get("n_codes"))])]
     trust, purity = umap.get("trustworthiness"), umap.get("purity")
     quality = [f"trustworthiness {decimal(trust)}"] if trust is not None else []
     quality += [f"10-NN class purity {decimal(purity)}"] if purity is not None else []
     named = ", each class named at the median of its points" if len(facts.class_names) <= N_NAMED else ""
     coloured = f", coloured by class{named}" if facts.class_names else ""
-    caption = [f"UMAP of the test images' codes{coloured}; {', '.join(quality) or 'its quality was not measured'}."]
-    alt = "A scatter plot of all test codes in two dimensions."
+    mapped = prose.name_shown(umap["n_points"], check.get("n_codes")) if umap.get("n_points") else "the test images"
+    caption = [f"UMAP of the codes of {mapped}{coloured}; {', '.join(quality) or 'its quality was not measured'}."]
+    alt = "A scatter plot of test codes in two dimensions."
     settings = [f"{umap[name]} {words}" for name, words in (("n_neighbors", "neighbours"),) if umap.get(name)]
     settings += [f"a least distance of {umap['min_dist']}"] if umap.get("min_dist") is not None else []
     how = f" (with {' and '.join(settings)})" if settings else ""

@@ -22,7 +22,7 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
     """Describe the images: where from, how many, of what kind, a few of them drawn."""
     data = facts.data
     if data is None:
-        return [Section("Data", [note_missing(facts, "data", "nothing is known of its images")])]
+        return [Section("Data", note_missing(facts, "data", "nothing is known of its images"))]
     share = facts.config.get("data", {}).get("validation_share")
     blocks: list[Block] = [
         Paragraph([breakable(prose.describe_source(data)), " ", ref("tab:arrays"), " lists the arrays."])

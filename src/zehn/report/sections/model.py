@@ -21,7 +21,7 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
 def _show_architecture(facts: Facts, gallery: Gallery) -> list[Block]:
     heading = Heading("Architecture")
     if not facts.layers:
-        return [heading, note_missing(facts, "train", "there is no model to draw")]
+        return [heading, *note_missing(facts, "train", "there is no model to draw")]
     caption = [
         f"The {facts.architecture} autoencoder: the image runs down the encoder (left) to the code and up the decoder "
         "(right). A box is as wide as its layer's output is large, on a logarithmic scale; shapes are channels × "
@@ -36,7 +36,7 @@ def _show_architecture(facts: Facts, gallery: Gallery) -> list[Block]:
 def _show_ladder(facts: Facts, gallery: Gallery) -> list[Block]:
     heading = Heading("How the model evolved")
     if not facts.evolve:
-        return [heading, note_missing(facts, "evolve", "the architectures were not compared")]
+        return [heading, *note_missing(facts, "evolve", "the architectures were not compared")]
     rungs = facts.evolve["rungs"]
     befores = [None, *rungs[:-1]]
     reasons = [

@@ -30,7 +30,7 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
     """Show the hits, compare the distances, compare with the baselines, and recommend."""
     query = facts.query
     if query is None:
-        return [Section("Querying", [note_missing(facts, "query", "no hit was looked at and no distance compared")])]
+        return [Section("Querying", note_missing(facts, "query", "no hit was looked at and no distance compared"))]
     blocks = [
         *_describe_hits(facts, query),
         *_compare_distances(facts, gallery, query),

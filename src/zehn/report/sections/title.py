@@ -136,10 +136,11 @@ def _counts(facts: Facts) -> list[tuple[str, str]]:
     history, scores = facts.history or {}, (facts.query or {}).get("scores", {})
     times = [values["ms_per_query"] for values in scores.values() if values.get("ms_per_query")]
     n_epochs = len(history.get("epochs", ()))
+    training = f"{plural(n_epochs, 'epoch')}, {duration(history.get('seconds'))}"
     rows = [
         ("architecture", facts.architecture if facts.layers else ""),
         ("parameters", count(n_parameters) if n_parameters else ""),
-        ("training", f"{plural(n_epochs, 'epoch')}, {duration(history.get('seconds'))}" if n_epochs else ""),
+        ("training, unfinished" if facts.unfinished else "training", training if n_epochs else ""),
         ("a query takes", f"{min(times):.2f} ms" if times else ""),
     ]
     return [(name, value) for name, value in rows if value]

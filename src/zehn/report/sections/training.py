@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zehn.report.document import Block, Cell, Heading, Note, Paragraph, Section, Table, ref
+from zehn.report.document import Block, Cell, Heading, Listing, Note, Paragraph, Section, Table, ref
 from zehn.report.facts import Facts
 from zehn.report.gallery import Gallery
 from zehn.report.prose import training as prose
-from zehn.report.sections.missing import note_missing
+from zehn.report.sections.missing import note_missing, remedy
 from zehn.report.wording import MISSING, breakable, decimal, duration
 
-_TITLES = {"over-fitting": "Over-fitting", "dead-dimension": "Dead dimensions", "nan": "No number"}
+_TITLES = {"over-fitting": "Over-fitting", "dead-dimension": "Dead dimensions", "nan": "The loss became no number"}
 _SPLITS = ("train", "validation", "test")
 
 
 def build(facts: Facts, gallery: Gallery) -> list[Section]:
     """Show the training curves and say what they mean."""
     history = facts.history
-    if facts.source and not history:
+    if facts.source and not history and "train" not in facts.missing:
         text = f"The model was not trained in this run. It was taken from {breakable(facts.source)}."
         return [Section("Training", [Paragraph([text])])]
     if not history or not history["epochs"]:
-        return [Section("Training", [note_missing(facts, "train", "there are no curves")])]
+        warned = _show_warnings(history) if history else []
+        return [Section("Training", [*warned, *note_missing(facts, "train", "there are no curves")])]
     epochs = history["epochs"]
     kept = next((entry for entry in epochs if entry["epoch"] == history.get("best_epoch")), epochs[-1])
     caption = [
@@ -33,29 +34,27 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
     alt = "Four panels of curves over the epochs for training, validation and test images."
     blocks: list[Block] = [
         Paragraph([prose.describe_recipe(facts.config.get("train", {}), history), " ", prose.describe_course(history)]),
-        *_show_interruption(history),
+        *_show_interruption(facts, len(epochs)),
         gallery.hang("fig:curves", "train/curves", caption, alt),
         Heading("What the curves say"),
         Paragraph([ref("fig:curves"), ": ", prose.describe_trend(epochs), " ", prose.describe_gap(kept)]),
-        *_show_warnings(history),
+        *(_show_warnings(history) or [Paragraph([prose.NO_WARNINGS])]),
         _tabulate_epochs(epochs, kept),
     ]
     return [Section("Training", blocks)]
 
 
-def _show_interruption(history: Mapping[str, Any]) -> list[Block]:
-    if not history.get("interrupted"):
+def _show_interruption(facts: Facts, n_epochs: int) -> list[Block]:
+    if not facts.unfinished:
         return []
-    return [Note(["The training was interrupted before its last epoch; what follows is as far as it came."])]
+    text = prose.describe_interruption(n_epochs, facts.config.get("train", {}).get("epochs"))
+    return [Note([text], title="Unfinished"), Listing([remedy(facts, "train")])]
 
 
 def _show_warnings(history: Mapping[str, Any]) -> list[Block]:
-    warnings = history.get("warnings") or []
-    if not warnings:
-        return [Paragraph([prose.describe_warnings(history)])]
     return [
         Note([f"Epoch {warning['epoch']}: {warning['message']}"], title=_TITLES.get(warning["kind"], warning["kind"]))
-        for warning in warnings
+        for warning in history.get("warnings") or ()
     ]
 
 
