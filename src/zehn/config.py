@@ -83,7 +83,7 @@ class EvolveConfig:
 
     architectures: tuple[str, ...] = ("dense", "conv", "residual")
     epochs: int = 1
-    n_train: int = 20_000
+    n_train: int = 0
     """Training images per rung; 0 means all."""
     n_queries: int = 2_000
     """Test images that score each rung."""
@@ -143,7 +143,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "evolve": {"n_train": 4_000, "n_queries": 500},
         "query": {"n_resamples": 200},
     },
-    "quick": {"train": {"epochs": 9}},
+    "quick": {"train": {"epochs": 6}},
     "standard": {"model": {"options": {"widths": [48, 96, 192]}}, "train": {"epochs": 30}},
     "full": {
         "model": {

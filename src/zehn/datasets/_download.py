@@ -175,6 +175,8 @@ def _answer(request: urllib.request.Request, timeout_s: float) -> http.client.HT
         answer = answers.get(timeout=timeout_s)
     except queue.Empty:
         raise TimeoutError(f"no answer within {timeout_s:g} s") from None
+    if isinstance(answer, TimeoutError):
+        raise TimeoutError(f"no answer within {timeout_s:g} s") from answer
     if isinstance(answer, Exception):
         raise answer
     return answer

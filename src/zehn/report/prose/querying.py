@@ -98,10 +98,10 @@ def describe_times(scores: Mapping[str, Mapping[str, Any]]) -> str:
         return ""
     fastest, slowest = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
     if fastest == slowest:
-        return f"A query takes {_milliseconds(known[fastest])} on this machine, its share of a batch of queries."
+        return f"A query takes {_milliseconds(known[fastest])} on this machine, asked alone."
     return (
         f"A query takes {_milliseconds(known[fastest])} by {fastest} and {_milliseconds(known[slowest])} by {slowest}, "
-        "the share of one query in a batch, on this machine."
+        "each query asked alone, on this machine."
     )
 
 

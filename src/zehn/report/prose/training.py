@@ -82,7 +82,7 @@ def describe_gap(entry: Mapping[str, Any]) -> str:
     validation, test, train = entry.get("validation"), entry.get("test"), entry["train"]
     if not validation:
         return "Without held-out images nothing here tells learning from learning by heart."
-    gap = validation["loss"] / train["loss"] - 1 if train["loss"] else 0.0
+    gap = (validation["loss"] - train["loss"]) / abs(train["loss"]) if train["loss"] else 0.0
     text = (
         f"In the epoch kept, the loss is {decimal(train['loss'], 4)} on training images and "
         f"{decimal(validation['loss'], 4)} on held-out ones"
