@@ -40,7 +40,7 @@ _CHARACTER = 4.6
 _N_PUSHES = 500
 _TICK_MARGIN = 0.15
 """Share of a panel's range, at either end, that bears no tick."""
-_MAP_WIDTH, _MAP_HEIGHTS = 5.3, (3.2, 5.0)
+_MAP_WIDTH, _MAP_HEIGHTS = 5.3, (3.0, 4.1)
 """Width of a map in inches, and its least and largest height."""
 _LARGEST_PANEL = 1.6
 """Side of a panel of the pairplot at most, in inches."""

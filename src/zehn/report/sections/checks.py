@@ -28,7 +28,7 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
     """Show the three sanity checks."""
     if facts.check is None:
         return [Section("Sanity checks", note_missing(facts, "check", "nothing vouches for the code"))]
-    parts = (_show_reconstructions, _show_codes, _show_map)
+    parts = (_show_reconstructions, _show_codes, _show_map, _show_pairs)
     return [Section("Sanity checks", [block for part in parts for block in part(facts, gallery, facts.check)])]
 
 
@@ -62,18 +62,11 @@ def _show_reconstructions(facts: Facts, gallery: Gallery, check: Mapping[str, An
     return [Heading("Reconstructions"), Paragraph(text), picture, *([table] if rows else [])]
 
 
-def _show_codes(_: Facts, gallery: Gallery, check: Mapping[str, Any]) -> list[Block]:
-    codes = check.get("codes") or {}
+def _show_codes(_: Facts, __: Gallery, check: Mapping[str, Any]) -> list[Block]:
+    codes, n_codes = check.get("codes") or {}, check.get("n_codes")
     dimensions, correlations = codes.get("dimensions", []), codes.get("correlations", [])
     if not dimensions:
         return []
-    n_codes, n_shown = check.get("n_codes"), len(check.get("pairplot_ids") or ())
-    of_all = n_codes is not None and n_shown >= n_codes
-    caption = [
-        f"Pairplot of the codes of {prose.name_shown(n_shown, n_codes)}: every two dimensions against each other, and "
-        "the distribution of each on the diagonal."
-    ]
-    alt = "A triangle of scatter plots of each two dimensions of the code."
     text = [
         f"The figures are over the codes of {plural(n_codes, 'test image')}. " if n_codes else "",
         prose.describe_dimensions(dimensions),
@@ -81,13 +74,25 @@ def _show_codes(_: Facts, gallery: Gallery, check: Mapping[str, Any]) -> list[Bl
         prose.describe_correlations(correlations),
         " ",
         ref("tab:codes"),
-        " has the figures, ",
-        ref("fig:pairplot"),
-        " shows the codes themselves." if of_all else f" shows {n_shown} of the codes.",
+        " has the figures.",
     ]
-    width = pairplot_width(len(dimensions)) / TEXT_WIDTH
+    return [Heading("The code"), Paragraph(text), _tabulate_codes(dimensions, correlations)]
+
+
+def _show_pairs(_: Facts, gallery: Gallery, check: Mapping[str, Any]) -> list[Block]:
+    n_shown, n_components = len(check.get("pairplot_ids") or ()), len((check.get("codes") or {}).get("dimensions", ()))
+    if not n_shown or not n_components:
+        return []
+    shown = prose.name_shown(n_shown, check.get("n_codes"))
+    text = [ref("fig:pairplot"), f" takes the codes of {shown} apart: what two dimensions share shows as a slope."]
+    caption = [
+        f"Pairplot of the codes of {shown}: every two dimensions against each other, and the distribution of each on "
+        "the diagonal."
+    ]
+    alt = "A triangle of scatter plots of each two dimensions of the code."
+    width = pairplot_width(n_components) / TEXT_WIDTH
     picture = gallery.hang("fig:pairplot", "check/pairplot", caption, alt, width=width)
-    return [Heading("The code"), Paragraph(text), _tabulate_codes(dimensions, correlations), picture]
+    return [Heading("Two dimensions at a time"), Paragraph(text), picture]
 
 
 def _tabulate_codes(dimensions: Sequence[Mapping[str, Any]], correlations: Sequence[Sequence[float]]) -> Table:

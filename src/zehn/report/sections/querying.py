@@ -34,7 +34,6 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
     blocks = [
         *_describe_hits(facts, query),
         *_compare_distances(facts, gallery, query),
-        *_recommend(query),
         *_compare_baselines(facts, gallery),
         *_show_hits(gallery, query),
     ]
@@ -110,13 +109,16 @@ def _compare_distances(facts: Facts, gallery: Gallery, query: Mapping[str, Any])
     ]
     if best_distance(scores):
         blocks.append(_tabulate_scores(scores))
-    blocks += _pair_up(query)
+    return [*blocks, *_pair_up(query), *_recommend(query), *_show_overlap(gallery, query)]
+
+
+def _show_overlap(gallery: Gallery, query: Mapping[str, Any]) -> list[Block]:
+    if len(query.get("overlap") or {}) < 2:
+        return []
+    text = [prose.describe_overlap(query["overlap"]), " ", ref("fig:overlap"), " has all pairs."]
     caption = ["Share of the ten nearest images that two distances have in common, mean over all queries."]
     alt = "Heat map of the overlap of top tens for each two distances."
-    if len(query.get("overlap") or {}) > 1:
-        text = [prose.describe_overlap(query["overlap"]), " ", ref("fig:overlap"), " has all pairs."]
-        blocks += [Paragraph(text), gallery.hang("fig:overlap", "query/overlap", caption, alt, width=_OVERLAP_SHARE)]
-    return blocks
+    return [Paragraph(text), gallery.hang("fig:overlap", "query/overlap", caption, alt, width=_OVERLAP_SHARE)]
 
 
 def _tabulate_scores(scores: Mapping[str, Scores]) -> Table:

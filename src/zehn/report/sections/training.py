@@ -35,11 +35,11 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
     blocks: list[Block] = [
         Paragraph([prose.describe_recipe(facts.config.get("train", {}), history), " ", prose.describe_course(history)]),
         *_show_interruption(facts, len(epochs)),
-        gallery.hang("fig:curves", "train/curves", caption, alt),
         Heading("What the curves say"),
         Paragraph([ref("fig:curves"), ": ", prose.describe_trend(epochs), " ", prose.describe_gap(kept)]),
         *(_show_warnings(history) or [Paragraph([prose.NO_WARNINGS])]),
         _tabulate_epochs(epochs, kept),
+        gallery.hang("fig:curves", "train/curves", caption, alt),
     ]
     return [Section("Training", blocks)]
 
