@@ -83,7 +83,7 @@ class EvolveConfig:
 
     architectures: tuple[str, ...] = ("dense", "conv", "residual")
     epochs: int = 1
-    n_train: int = 0
+    n_train: int = 10_000
     """Training images per rung; 0 means all."""
     n_queries: int = 2_000
     """Test images that score each rung."""
