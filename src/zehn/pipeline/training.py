@@ -83,6 +83,7 @@ def climb_ladder(workshop: Workshop) -> dict[str, Any]:
 def _climb(
     workshop: Workshop, architecture: str, x_train: UInt8[np.ndarray, "n h w 3"], n_queries: int
 ) -> dict[str, Any]:
+    from zehn import models
     from zehn.train import train
 
     workshop.say.line(f"evolve: {architecture}")
@@ -108,10 +109,9 @@ def _climb(
         raise KeyboardInterrupt
     scores = _score(workshop, codes.from_network(network, x_train), n_queries)
     shutil.rmtree(folder)
-    n_parameters = sum(parameter.numel() for parameter in network.parameters())
     return {
         "architecture": architecture,
-        "n_parameters": n_parameters,
+        "n_parameters": models.n_parameters(network),
         "seconds": history["seconds"],
         "images_per_second": history["epochs"][-1]["images_per_second"],
         **scores,

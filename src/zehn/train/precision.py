@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
+from zehn.codes.passes import DEVICES
 from zehn.errors import ConfigError
 from zehn.models import N_CHANNELS, Network
 from zehn.objectives import Mixture, Step
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 _CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
