@@ -4,7 +4,8 @@
 
 writes ``ladder.md`` (the table) and ``ladder.json`` (every number) into the folder, after each training; what is there
 already, of the same settings, is not trained again. A few batches of each rung tell how many epochs fit into the
-budget; ``--epochs`` fixes them instead. No label is used but to score.
+budget, which is counted in processor time where there is no accelerator; ``--epochs`` fixes them instead. No label
+is used but to score. ``--publish`` writes the table into docs/ladder.md and for the report.
 
 While recipes are being chosen, ``--held-out 5000`` scores on that many training images that no rung learns from, and
 leaves the test set alone.
@@ -18,6 +19,7 @@ import itertools
 import json
 import shutil
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +33,7 @@ from zehn.config import Config, ModelConfig, TrainConfig
 from zehn.datasets import Dataset
 from zehn.errors import UnknownNameError
 from zehn.evaluate import evaluate
-from zehn.train import train
+from zehn.train import choose_device, train
 
 MEASURES = ("P@10", "mAP@1000", "MAP@R", "20-NN accuracy")
 PACE_BATCHES = 8
@@ -40,8 +42,10 @@ SECONDS_PER_MINUTE = 60
 VALIDATION_SHARE = 0.02
 HELD_OUT_SEED = 1
 
-CONTRAST: Mapping[str, float] = {"contrastive": 1.0, "code_contrastive": 1.0, "reconstruction": 5.0}
-ON_VIEWS: Mapping[str, Mapping[str, Any]] = {"reconstruction": {"view": "augmented"}}
+REBUILD: Mapping[str, float] = {"reconstruction": 1.0}
+CONTRAST: Mapping[str, float] = {"contrastive": 1.0, "code_contrastive": 1.0, "denoising": 20.0}
+RATE: Mapping[str, float] = {"coding_rate": 0.02, "code_contrastive": 1.0, "denoising": 20.0}
+NEIGHBOURS: Mapping[str, float] = {**RATE, "code_neighbours": 0.5}
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,11 @@ class Rung:
     name: str
     why: str
     """What it adds, and what is hoped for."""
-    architecture: str = "residual"
-    objectives: Mapping[str, float] = field(default_factory=lambda: {"reconstruction": 1.0})
+    architecture: str = "compact"
+    objectives: Mapping[str, float] = field(default_factory=lambda: REBUILD)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    kept: bool = True
+    """Whether the recipe of the presets has it."""
     teacher: str = ""
     """The rung whose model of the same seed this one learns from."""
 
@@ -61,24 +67,40 @@ class Rung:
 RUNGS = (
     Rung("dense", "Two dense layers each way: what ten numbers keep of a picture without knowing it is one.", "dense"),
     Rung("conv", "Convolutions know that neighbouring pixels belong together.", "conv"),
-    Rung("residual", "Depth, trainable because each block adds to what is there: the best reconstruction."),
+    Rung("residual", "Depth, trainable because each block adds to what is there.", "residual"),
+    Rung("compact", "A mean over places and twice the mirror image: what is there counts, not where."),
+    Rung(
+        "+ denoising",
+        "The clean picture from a cropped, recoloured view: the code may not hang on what a view changes.",
+        objectives={"denoising": 1.0},
+    ),
     Rung(
         "+ contrastive",
         "Two views of a picture should have one code, and different pictures different ones: kind instead of colour.",
         objectives=CONTRAST,
-        options=ON_VIEWS,
+        options={"code_contrastive": {"n_views": 2}},
+    ),
+    Rung(
+        "+ coding rate",
+        "Four views instead of two agree, and all of them together fill the space: more is learnt from each picture.",
+        objectives=RATE,
+    ),
+    Rung(
+        "+ neighbours",
+        "Pictures that look alike to the features are drawn together in the code, which views alone cannot do.",
+        objectives=NEIGHBOURS,
     ),
     Rung(
         "+ self-labelling",
         "Prototypes share the images among themselves, so that groups form where views alone leave a continuum.",
-        objectives={**CONTRAST, "self_labelling": 0.5},
-        options={**ON_VIEWS, "self_labelling": {"begin": 0.3}},
+        objectives={**NEIGHBOURS, "self_labelling": 0.5},
+        options={"self_labelling": {"begin": 0.4}},
     ),
     Rung(
         "+ distillation",
-        "A student learns the flip-averaged codes of the rung above without views, and has time left to reconstruct.",
-        objectives={"distillation": 1.0, "reconstruction": 5.0},
-        teacher="+ self-labelling",
+        "A student learns the flip-averaged codes of the neighbours' rung, without contrasts of its own.",
+        objectives={"distillation": 1.0, "denoising": 20.0},
+        teacher="+ neighbours",
     ),
 )
 
@@ -104,6 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results.append(climb(rung, dataset, budget, seed, given))
         write_table(results, given, dataset)
     print((given.out / "ladder.md").read_text(encoding="utf-8"))
+    if given.publish:
+        publish(results, given, dataset)
 
 
 def load_dataset(given: argparse.Namespace) -> Dataset:
@@ -185,9 +209,9 @@ def train_rung(rung: Rung, settings: Config, dataset: Dataset, budget: Budget, f
     x_train, x_validation = dataset.x_train[kept], dataset.x_train[held]
     n_epochs, n_train = (budget.epochs, len(x_train)) if budget.epochs else pace(settings, x_train, budget, folder)
     x_train, training = x_train[:n_train], dataclasses.replace(settings.train, epochs=n_epochs)
-    network, began = build(settings, x_train), time.perf_counter()
+    network, began = build(settings, x_train), clock(settings)
     train(network, x_train, x_validation, None, training, folder, seed=settings.seed)
-    seconds = time.perf_counter() - began
+    seconds = clock(settings) - began
     model = codes.from_network(network, x_train, config_toml=config.to_toml(settings), card={"name": rung.name})
     store.save_model(folder / "model.h5", model)
     shutil.rmtree(folder / "checkpoints")
@@ -199,11 +223,16 @@ def pace(settings: Config, x_train: np.ndarray, budget: Budget, folder: Path) ->
     """Return how many epochs over how many images fit into the budget, from the pace of a few batches."""
     n_probed = PACE_BATCHES * settings.train.batch_size
     probe = dataclasses.replace(settings.train, epochs=1)
-    network = build(settings, x_train)
-    history = train(network, x_train[:n_probed], x_train[:0], None, probe, folder, seed=settings.seed)
-    n_images = budget.minutes * SECONDS_PER_MINUTE * history["epochs"][0]["images_per_second"]
+    network, began = build(settings, x_train), clock(settings)
+    train(network, x_train[:n_probed], x_train[:0], None, probe, folder, seed=settings.seed)
+    n_images = budget.minutes * SECONDS_PER_MINUTE * n_probed / (clock(settings) - began)
     n_least = min(len(x_train), settings.train.batch_size)
     return max(1, round(n_images / len(x_train))), min(len(x_train), max(n_least, round(n_images)))
+
+
+def clock(settings: Config) -> float:
+    """Return the time that a budget is counted in: the processor's, whatever else it does, or that of the wall."""
+    return time.process_time() if choose_device(settings.train.device) == "cpu" else time.perf_counter()
 
 
 def build(settings: Config, x_train: np.ndarray) -> models.Network:
@@ -228,11 +257,7 @@ def score(model: store.Model, dataset: Dataset, device: str) -> dict[str, Any]:
 
 def write_table(results: Sequence[Mapping[str, Any]], given: argparse.Namespace, dataset: Dataset) -> None:
     """Write every number as JSON, and the table of means (and spreads, over several seeds) as markdown."""
-    fit = f"{given.epochs} epochs" if given.epochs else f"{given.minutes:g} minutes of training"
-    heading = (
-        f"Each rung: {fit} on {dataset.n_train:,} images; {dataset.n_test:,} queries ({dataset.name}), main protocol."
-    )
-    lines = [heading, "", f"| rung | {' | '.join(COLUMNS)} | why |", "|---" * (len(COLUMNS) + 2) + "|"]
+    lines = [describe(given, dataset), "", f"| rung | {' | '.join(COLUMNS)} | why |", "|---" * (len(COLUMNS) + 2) + "|"]
     for rung in RUNGS:
         rows = [result for result in results if result["rung"] == rung.name]
         if rows:
@@ -240,6 +265,42 @@ def write_table(results: Sequence[Mapping[str, Any]], given: argparse.Namespace,
             lines.append(f"| {rung.name} | {' | '.join(cells)} | {rung.why} |")
     store.write_atomically(given.out / "ladder.json", json.dumps(list(results), indent=1))
     store.write_atomically(given.out / "ladder.md", "\n".join(lines) + "\n")
+
+
+def describe(given: argparse.Namespace, dataset: Dataset) -> str:
+    """Say in a sentence or two what every rung was given and how it was scored."""
+    fit = f"training for {given.epochs} epochs" if given.epochs else f"{given.minutes:g} processor-minutes of training"
+    seeds = f", {given.seeds} seeds" if given.seeds > 1 else ", one seed"
+    return (
+        f"Each rung had {fit} on {dataset.n_train:,} images{seeds}; {dataset.n_test:,} queries ({dataset.name}) "
+        "against all images (main protocol)."
+    )
+
+
+def publish(results: Sequence[Mapping[str, Any]], given: argparse.Namespace, dataset: Dataset) -> None:
+    """Write the table where the docs and the report find it."""
+    root = Path(__file__).resolve().parent.parent
+    table = (given.out / "ladder.md").read_text(encoding="utf-8")
+    command = "python benchmarks/ladder.py " + " ".join(sys.argv[1:])
+    store.write_atomically(root / "docs" / "ladder.md", f"# How the model grew\n\n`{command}`\n\n{table}")
+    rungs = [summarize(rung, [one for one in results if one["rung"] == rung.name]) for rung in RUNGS]
+    ladder = {"budget": describe(given, dataset), "command": command, "rungs": [rung for rung in rungs if rung]}
+    path = root / "src" / "zehn" / "pipeline" / "ladder.json"
+    store.write_atomically(path, json.dumps(ladder, indent=1) + "\n")
+
+
+def summarize(rung: Rung, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a rung's means and standard deviations over seeds; nothing where it was not trained."""
+    if not results:
+        return {}
+    columns: dict[str, Any] = {"seconds": lambda result: result["seconds"], "mse": lambda result: result["mse"]["mean"]}
+    columns |= {measure: _main_protocol(measure) for measure in MEASURES}
+    values = {name: [read(result) for result in results] for name, read in columns.items()}
+    spreads = {
+        name: {"mean": statistics.mean(found), "std": statistics.stdev(found) if len(found) > 1 else None}
+        for name, found in values.items()
+    }
+    return {"name": rung.name, "why": rung.why, "kept": rung.kept, "n_seeds": len(results), **spreads}
 
 
 def told(values: Sequence[float | None], form: str) -> str:
@@ -285,6 +346,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--n-train", type=int, default=0, help="training images; 0 means all")
     add("--n-test", type=int, default=0, help="test images; 0 means all")
     add("--held-out", type=int, default=0, help="score on this many training images instead of the test set")
+    add("--publish", action="store_true", help="write the table into docs/ and into the package, for the report")
     add("--teacher", type=Path, help="model to distil, instead of the rung above")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting for all rungs (train.device=cpu)")
     return parser.parse_args(arguments)

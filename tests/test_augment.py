@@ -241,3 +241,17 @@ def test_views_are_exact_under_mixed_precision() -> None:
 def test_options_out_of_range(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"augment '{name}' must be from"):
         Options(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "expected"), [(32, 1.0, 32), (32, 0.75, 24), (28, 0.75, 24), (45, 1.0, 45), (30, 0.99, 30)]
+)
+def test_the_side_of_a_view(size: int, side: float, expected: int) -> None:
+    assert draw(pictures(2, size), side=side).shape == (2, 3, expected, expected)
+
+
+def test_a_smaller_view_is_the_image_resampled() -> None:
+    images = pictures(3, 32)
+    grid = torch.nn.functional.affine_grid(torch.eye(2, 3).expand(3, 2, 3), [3, 3, 24, 24], align_corners=False)
+    expected = torch.nn.functional.grid_sample(images, grid, align_corners=False)
+    torch.testing.assert_close(draw(images, side=0.75), expected)

@@ -27,7 +27,10 @@ def fitted(images: NDArray[np.uint8]) -> Autoencoder:
 
 def small(**parameters: Any) -> Autoencoder:
     """Return an autoencoder that is trained in a second or two."""
-    settings = {"model": {"options": {"widths": (8, 8, 8)}}, "train": {"batch_size": 32}}
+    settings = {
+        "model": {"options": {"widths": (8, 8, 8)}},
+        "train": {"batch_size": 32, "objectives": {"reconstruction": 1.0}, "optimizer": "adamw"},
+    }
     return Autoencoder("conv", 3, **{"epochs": 1, "device": "cpu", "settings": settings, **parameters})
 
 
@@ -116,7 +119,7 @@ class TestWrongUse:
             ({"image_size": 8}, r"data\.image_size must be at least 28, came 8"),
             ({"architecture": "residul"}, "unknown model 'residul'; did you mean 'residual'"),
             ({"preset": "fast"}, "unknown preset 'fast'"),
-            ({"epochs": 0}, r"train\.epochs must be at least 1, came 0"),
+            ({"epochs": -1}, r"train\.epochs must be at least 0, came -1"),
             ({"epochs": 1.5}, "expected int, came 1.5"),
             ({"settings": {"train": {"epoch": 1}}}, "unknown .*'epoch'; did you mean 'epochs'"),
             ({"settings": {"trian": {}}}, "unknown section of settings 'trian'; did you mean 'train'"),

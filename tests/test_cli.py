@@ -126,6 +126,36 @@ def test_tables_align_and_survive_missing_figures() -> None:
     assert tables.aligned([("a", "1"), ("long", "22")]) == "a      1\nlong  22"
 
 
+def test_an_evaluation_is_printed_whole_with_its_intervals() -> None:
+    figure = {"mean": 0.5, "low": 0.4, "high": 0.65}
+    scores = {"P@10": figure, "mAP@1000": None}
+    evaluation = {
+        "model": {"name": "tiny", "fingerprint": "zehn-0"}, "dataset": {"name": "digits", "n_test": 9},
+        "distance": "cosine", "protocols": {"main": scores, "literature": scores}, "baselines": {"PCA-4": scores},
+        "classes": [{"label": 0, "name": "cat", "n_queries": 9, **scores, "20-NN accuracy": None}],
+        "reconstruction": {"mse": figure},
+        "codes": {
+            "n_codes": 9, "n_components": 4, "dead": [2], "participation_ratio": figure, "rankme": figure,
+            "uniformity": None, "hubness": None,
+        },
+        "label_free": {
+            "n_queries": 9, "n_database": 90, "distortions": {"none": {"recall@1": figure, "alignment": None}},
+            "verdict": "dead dimensions", "explanation": "1 of 4.",
+        },
+    }  # fmt: skip
+    lines = tables.evaluation_table(evaluation).splitlines()
+    shown = "0.5000 [0.4000, 0.6500]"
+    assert f"P@10            {shown}  {shown}" in lines
+    assert "P@10            0.500 ± 0.125" in lines
+    assert any(line.split() == ["cat", "9", *shown.split(), "–", "–"] for line in lines)
+    assert any(line.split() == ["dead", "dimensions", "z3"] for line in lines)
+    assert any(line.split() == ["none", *shown.split(), "–"] for line in lines)
+    assert lines[-1] == "verdict: dead dimensions. 1 of 4."
+    unlabelled = tables.evaluation_table({**evaluation, "classes": None, "baselines": None})
+    assert "baselines" not in unlabelled
+    assert "cat" not in unlabelled
+
+
 def test_every_option_has_a_help_text() -> None:
     parsers = [build_parser()]
     while parsers:

@@ -122,7 +122,8 @@ def test_changed_keeps_everything_else() -> None:
     )
 
 
-def test_a_presets_model_options_count_for_its_architecture_only() -> None:
+def test_a_presets_model_options_count_for_its_architecture_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "PRESETS", {"standard": {"model": {"options": {"widths": [48, 96, 192]}}}})
     assert config.resolve("standard").model.options["widths"] == [48, 96, 192]
     assert config.resolve("standard", assignments=["model.architecture=conv"]).model.options == {}
     assert config.resolve("standard", model={"architecture": "dense"}).model.options == {}
@@ -134,4 +135,4 @@ def test_a_presets_model_options_count_for_its_architecture_only() -> None:
 def test_every_presets_model_can_be_built(preset: str) -> None:
     models = pytest.importorskip("zehn.models")
     settings = config.resolve(preset).model
-    assert models.build(settings.architecture, options=settings.options).architecture == "residual"
+    assert models.build(settings.architecture, options=settings.options).architecture == "compact"

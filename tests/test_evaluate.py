@@ -479,7 +479,10 @@ def test_evaluation_of_digits(digits_model: store.Model) -> None:
     assert found["untrained encoder"] > 0.2
     assert evaluation["baselines"]["PCA-6"]["mse"]["mean"] < evaluation["reconstruction"]["mse"]["mean"]
     finished = [state for state in told if state[1] == state[2]]
-    assert finished == [("encoding", 460, 460), ("ranking", 60, 60), ("decoding", 60, 60), ("scoring baselines", 5, 5)]
+    assert finished == [
+        ("encoding", 460, 460), ("ranking", 60, 60), ("decoding", 60, 60), ("checking without labels", 240, 240),
+        ("scoring baselines", 5, 5),
+    ]  # fmt: skip
 
 
 def test_evaluation_scores_the_codes_and_the_reconstructions(digits_model: store.Model) -> None:
@@ -518,6 +521,10 @@ def test_evaluation_without_labels_measures_what_needs_none(digits_model: store.
     assert evaluation["baselines"] is None
     assert evaluation["dataset"]["n_classes"] is None
     assert 0 < evaluation["reconstruction"]["mse"]["mean"] < 1
+    assert evaluation["classes"] is None
+    assert evaluation["label_free"]["verdict"] == "fine"
+    labelled = evaluate.evaluate(digits_model, small_digits(), n_resamples=50, baselines=False)
+    assert (evaluation["codes"], evaluation["label_free"]) == (labelled["codes"], labelled["label_free"])
 
 
 def test_wrong_evaluations_are_refused(digits_model: store.Model) -> None:

@@ -198,7 +198,7 @@ def test_each_purpose_draws_from_a_stream_of_its_own() -> None:
 
 def test_purposes_keep_their_numbers() -> None:
     assert {purpose.name: purpose.value for purpose in measures.Purpose} == {
-        "RESAMPLES": 0, "FLIPS": 1, "COMPONENTS": 2, "ORDER": 3,
+        "RESAMPLES": 0, "FLIPS": 1, "COMPONENTS": 2, "ORDER": 3, "CHOICES": 4,
     }  # fmt: skip
 
 

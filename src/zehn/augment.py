@@ -33,6 +33,8 @@ _BLUE_SCALE, _RED_SCALE = 0.492, 0.877
 _LEAST_BLUR = 0.1
 """Smallest blur drawn, as in SimCLR, in pixels of an image of 32 × 32, where it changes next to nothing."""
 _REFERENCE_SIZE = 32
+_SIDE_STEP = 8
+"""Sides of smaller views are multiples of this, for networks that fold and halve."""
 _BLUR_REACH = 2.0
 """The blur's kernel ends at this many standard deviations."""
 
@@ -41,6 +43,10 @@ _BLUR_REACH = 2.0
 class Options:
     """How views differ from their image. A ``…_share`` is the share of images that an operation is applied to."""
 
+    side: float = 1.0
+    """Side of a view as a share of the image's, rounded to a multiple of 8 pixels where it is less than 1: smaller
+    views cost less, and show what is cropped at a size nearer to that of the whole image. Networks that see one size
+    only get views of that size."""
     least_area: float = 0.2
     """A crop covers at least this share of the image, at most all of it; 1 does not crop."""
     stretch: float = 4 / 3
@@ -87,13 +93,13 @@ class Options:
 
 def views(
     images: Float[Tensor, "n 3 h w"], n_views: int, options: Options, generator: torch.Generator
-) -> Float[Tensor, "v n 3 h w"]:
+) -> Float[Tensor, "v n 3 s s2"]:
     """Return several views of each image, in [0, 1]; the first ``options.n_weak`` of them are weak ones."""
     kinds = [options.weak() if index < options.n_weak else options for index in range(n_views)]
     return torch.stack([view(images, kind, generator) for kind in kinds])
 
 
-def view(images: Float[Tensor, "n 3 h w"], options: Options, generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
+def view(images: Float[Tensor, "n 3 h w"], options: Options, generator: torch.Generator) -> Float[Tensor, "n 3 s s2"]:
     """Return one view of each image, in [0, 1], drawn anew for each.
 
     The same generator state gives the same view on every device, within rounding (but for the noise, which is drawn
@@ -120,13 +126,20 @@ def _moved(images: Tensor, draws: dict[str, Tensor], options: Options) -> Tensor
     """Crop, mirror and tilt: one homography per image, resampled bilinearly once."""
     tilted = bool(options.perspective and options.perspective_share)
     matrices = _crops(draws, options)
-    grid = _places(_perspectives(draws, options) @ matrices if tilted else matrices, images.shape, tilted=tilted)
+    height, width = (view_side(side, options) for side in images.shape[2:])
+    grid = _places(_perspectives(draws, options) @ matrices if tilted else matrices, height, width, tilted=tilted)
     return functional.grid_sample(images, grid.to(images.dtype), padding_mode="reflection", align_corners=False)
 
 
-def _places(matrices: Float[Tensor, "n 3 3"], shape: torch.Size, *, tilted: bool) -> Float[Tensor, "n h w 2"]:
+def view_side(image_side: int, options: Options) -> int:
+    """Return the side of a view of an image of that side, in pixels."""
+    if options.side == 1:
+        return image_side
+    return min(image_side, max(_SIDE_STEP, _SIDE_STEP * round(options.side * image_side / _SIDE_STEP)))
+
+
+def _places(matrices: Float[Tensor, "n 3 3"], height: int, width: int, *, tilted: bool) -> Float[Tensor, "n h w 2"]:
     """Return where each pixel of a view lies in its image, both from -1 to 1 between their outer edges."""
-    height, width = shape[2:]
     columns = (torch.arange(width, device=matrices.device) * 2 + 1) / width - 1
     rows = (torch.arange(height, device=matrices.device) * 2 + 1) / height - 1
     used = matrices if tilted else matrices[:, :2]
@@ -250,6 +263,8 @@ def _noised(images: Tensor, draws: dict[str, Tensor], options: Options, generato
 def _range(name: str) -> tuple[float, float]:
     if name in ("least_area", "weak_area"):
         return 0.01, 1.0
+    if name == "side":
+        return 0.25, 1.0
     if name == "stretch":
         return 1.0, 4.0
     if name in ("hue", "perspective"):

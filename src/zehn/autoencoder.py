@@ -84,7 +84,7 @@ class Autoencoder:
     and decodes without it.
 
     Args:
-        architecture: ``dense``, ``conv`` or ``residual``.
+        architecture: ``dense``, ``conv``, ``residual`` or ``compact``.
         n_components: Length of a code, 2 to 512.
         image_size: Side of the square images in pixels, 28 to 256. Images of another size are refused, never resized
             behind one's back; ``zehn.images.resize_all`` resizes them.

@@ -41,7 +41,7 @@ class ModelConfig:
 
     source: str = "train"
     """``train``, or the model to use instead: the name of one that ships, or the path of an HDF5 model file."""
-    architecture: str = "residual"
+    architecture: str = "compact"
     n_components: int = 10
     """Latent neurons, 2 to 512."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -52,27 +52,45 @@ class ModelConfig:
 class TrainConfig:
     """How the autoencoder is trained."""
 
-    epochs: int = 10
-    batch_size: int = 128
+    epochs: int = 0
+    """How often training sees every image; 0 asks for as many epochs as come nearest to ``n_seen``."""
+    n_seen: int = 100_000
+    """Images that training sees, counted each time: a small collection is seen more often than a large one."""
+    batch_size: int = 256
     learning_rate: float = 2e-3
     """Peak of the one-cycle schedule."""
+    optimizer: str = "muon"
+    """``adamw``, or ``muon``, which moves convolutions that a normalisation follows and leaves the rest to AdamW."""
+    muon_rate: float = 0.15
+    """Peak learning rate of Muon; ``learning_rate`` is that of AdamW."""
     weight_decay: float = 0.01
     warmup_share: float = 0.1
     """Share of all steps in which the learning rate rises to its peak."""
-    gradient_clip: float = 1.0
+    gradient_clip: float = 0.0
     """Longest gradient, as a Euclidean norm, that a step follows in full; 0 never clips."""
     flip: bool = True
     """Mirror half of the training images, chosen anew in every epoch."""
-    objectives: Mapping[str, float] = field(default_factory=lambda: {"reconstruction": 1.0})
+    objectives: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "coding_rate": 0.02,
+            "code_contrastive": 1.0,
+            "code_neighbours": 0.5,
+            "denoising": 20.0,
+        }
+    )
     """Objective names and their weights in the loss."""
     objective_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Options of each objective, by objective name."""
-    augment: Mapping[str, Any] = field(default_factory=dict)
+    augment: Mapping[str, Any] = field(default_factory=lambda: {"side": 0.75})
     """Options of the views that objectives share, as :class:`zehn.augment.Options` names them."""
     precision: str = "auto"
     """``auto``, ``float32`` or ``bfloat16``."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``mps``."""
+    measure_every: int = 1
+    """Measure validation and test images after every so many epochs, and after the last one."""
+    keep: str = "best"
+    """Whose weights to keep: ``best``, of the epoch with the best validation loss, or ``last``."""
     patience: int = 0
     """Stop after this many epochs without a better validation loss; 0 never stops early."""
 
@@ -81,7 +99,7 @@ class TrainConfig:
 class EvolveConfig:
     """The ladder of architectures, each trained under the same small budget, to show how the model grew."""
 
-    architectures: tuple[str, ...] = ("dense", "conv", "residual")
+    architectures: tuple[str, ...] = ("dense", "conv", "residual", "compact")
     epochs: int = 1
     n_train: int = 10_000
     """Training images per rung; 0 means all."""
@@ -139,34 +157,32 @@ class Config:
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "smoke": {
         "data": {"n_train": 10_000, "n_test": 2_000},
-        "train": {"epochs": 3},
+        "train": {"n_seen": 20_000},
         "evolve": {"n_train": 4_000, "n_queries": 500},
         "query": {"n_resamples": 200},
     },
-    "quick": {"train": {"epochs": 6}},
-    "standard": {"model": {"options": {"widths": [48, 96, 192]}}, "train": {"epochs": 30}},
-    "full": {
-        "model": {
-            "options": {"widths": [64, 128, 256], "encoder_depths": [2, 2, 2], "decoder_depths": [0, 2, 2]},
-        },
-        "train": {"epochs": 100},
-    },
+    "quick": {},
+    "standard": {"data": {"validation_share": 0.02}, "train": {"n_seen": 600_000, "measure_every": 4}},
+    "full": {"data": {"validation_share": 0.02}, "train": {"n_seen": 800_000, "measure_every": 8}},
 }
 """What each preset changes of the defaults: ``smoke`` takes minutes, ``quick`` a quarter of an hour and ``standard``
-about an hour on two cores, ``full`` wants a GPU. Model options in a preset are those of the default architecture and
-count for no other."""
+about an hour on two cores; ``full`` is how the weights that ship were trained. Model options in a preset are those of
+the default architecture and count for no other."""
 
 _LEAST: Mapping[str, Mapping[str, float]] = {
     "data": {"image_size": 28, "validation_share": 0.0, "n_train": 0, "n_test": 0},
     "model": {"n_components": 2},
     "train": {
-        "epochs": 1,
+        "epochs": 0,
+        "n_seen": 1,
         "batch_size": 1,
         "learning_rate": 0.0,
+        "muon_rate": 0.0,
         "weight_decay": 0.0,
         "warmup_share": 0.0,
         "gradient_clip": 0.0,
         "patience": 0,
+        "measure_every": 1,
     },
     "evolve": {"epochs": 1, "n_train": 0, "n_queries": 1},
     "check": {"n_reconstructions": 1, "n_pairplot": 2, "n_mapped": 4, "n_neighbors": 2, "min_dist": 0.0},

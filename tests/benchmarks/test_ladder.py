@@ -28,12 +28,12 @@ def ladder() -> ModuleType:
 
 
 def test_it_climbs_and_remembers(ladder: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rungs = ["--rungs", "+ self-labelling,+ distillation"]
+    rungs = ["--rungs", "+ neighbours,+ distillation"]
     given = [*TINY, *rungs, "--epochs", "1", "--held-out", "40", "--out", str(tmp_path)]
     ladder.main(given)
     assert capsys.readouterr().out.count("seed 0 …") == 2
     results = json.loads((tmp_path / "ladder.json").read_text(encoding="utf-8"))
-    assert [result["rung"] for result in results] == ["+ self-labelling", "+ distillation"]
+    assert [result["rung"] for result in results] == ["+ neighbours", "+ distillation"]
     assert all(0 < result["scores"]["main"]["P@10"]["mean"] < 1 and result["mse"]["mean"] > 0 for result in results)
     table = (tmp_path / "ladder.md").read_text(encoding="utf-8")
     assert "40 queries (digits, 40 held-out training images)" in table
@@ -52,7 +52,7 @@ def test_the_budget_is_kept(ladder: ModuleType, tmp_path: Path) -> None:
 
 
 def test_it_says_what_is_missing(ladder: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"learns from '\+ self-labelling': expected its model at"):
+    with pytest.raises(SystemExit, match=r"learns from '\+ neighbours': expected its model at"):
         ladder.main([*TINY, "--rungs", "+ distillation", "--epochs", "1", "--out", str(tmp_path)])
     with pytest.raises(UnknownNameError, match="unknown rung 'densse'; did you mean 'dense'"):
         ladder.main([*TINY, "--rungs", "densse", "--out", str(tmp_path)])

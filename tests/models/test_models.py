@@ -13,7 +13,7 @@ ARCHITECTURES = plugins.names("models")
 
 
 def test_the_architectures() -> None:
-    assert ARCHITECTURES == ["conv", "dense", "residual"]
+    assert ARCHITECTURES == ["compact", "conv", "dense", "residual"]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -161,3 +161,33 @@ def test_an_unknown_option() -> None:
 def test_options_that_nothing_can_be_built_from(architecture: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         models.build(architecture, options=options)
+
+
+def test_compact_averages_an_image_and_its_mirror_image_in_use() -> None:
+    network = models.build("compact", options={"widths": [8, 16], "depths": [1, 1]})
+    plain = models.build("compact", options={"widths": [8, 16], "depths": [1, 1], "mirrored": False})
+    plain.load_state_dict(network.state_dict())
+    images = torch.rand(3, 3, 32, 32)
+    looks = [plain.encoder.features(seen) for seen in (images, images.flip(3))]
+    torch.testing.assert_close(network.encoder.features(images), (looks[0] + looks[1]) / 2)
+    torch.testing.assert_close(network.encoder(images), network.encoder(images.flip(3)))
+
+
+def test_compact_sees_images_of_other_sizes() -> None:
+    network = models.build("compact", image_size=32)
+    assert network.encoder(torch.rand(2, 3, 24, 24)).shape == (2, 10)
+    assert network.encoder(torch.rand(2, 3, 45, 45)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"widths": [8]}, "as many"),
+        ({"depths": [1, 0, 1]}, "depths at least 1"),
+        ({"decoder_widths": [0, 1, 1]}, "widths must be at least 1"),
+        ({"n_read": 0}, "at least 1"),
+    ],
+)
+def test_compact_refuses(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        models.build("compact", options=options)

@@ -131,7 +131,7 @@ def test_a_teacher_finds_the_neighbours() -> None:
     )
     mixture(objectives.Step(network, torch.rand(5, 3, 32, 32), torch.Generator().manual_seed(0), 1.0))
     queue = mixture.state_dict()
-    assert queue["objectives.code_neighbours.queue.features"].shape == (4096, teacher.encoder.n_features)
+    assert queue["objectives.code_neighbours.queue.features"].shape == (16384, teacher.encoder.n_features)
     assert int(queue["objectives.code_neighbours.queue.n_filled"]) == 5
 
 

@@ -28,9 +28,9 @@ def test_a_mixture_encodes_the_views_once(network: models.Network) -> None:
     mixture = objectives.build(weights, {"reconstruction": {"view": "augmented"}}, network)
     made = step(network)
     mixture(made)
-    assert calls == [12]
+    assert calls == [24]
     images, reconstructions = made.compared
-    assert calls == [12]
+    assert calls == [24]
     assert torch.equal(images, made.views[0])
     assert reconstructions is made.view_reconstructions
 
@@ -49,7 +49,7 @@ def test_views_are_made_by_the_options_of_the_mixture(network: models.Network) -
     made = step(network)
     mixture(made)
     assert torch.equal(made.views[:, :, 0], made.views[:, :, 1])
-    expected = augment.views(made.images, 2, augment.Options(**options), torch.Generator().manual_seed(0))
+    expected = augment.views(made.images, 4, augment.Options(**options), torch.Generator().manual_seed(0))
     assert torch.equal(made.views, expected)
 
 
@@ -88,3 +88,23 @@ def test_options_of_views_that_are_none(
 ) -> None:
     with pytest.raises(error, match=message):
         objectives.build({"contrastive": 1.0}, {}, network, augmentation=options)
+
+
+def test_small_views_are_for_encoders_that_can_see_them(network: models.Network) -> None:
+    compact = models.build("compact", options={"widths": [8, 8], "depths": [1, 1]}).train()
+    weights = {"code_contrastive": 1.0, "denoising": 1.0, "reconstruction": 1.0}
+    for net, side in ((compact, 24), (network, 32)):
+        options = {"reconstruction": {"view": "augmented"}}
+        mixture = objectives.build(weights, options, net, augmentation={"side": 0.75})
+        made = step(net)
+        assert torch.isfinite(mixture(made))
+        assert made.views.shape == (4, 6, 3, side, side)
+
+
+def test_denoising_holds_what_a_view_decodes_to_against_the_clean_image(network: models.Network) -> None:
+    mixture = objectives.build({"denoising": 1.0}, {}, network)
+    made = step(network)
+    loss = mixture(made)
+    decoded = network.decoder(network.encoder(made.views[0]))
+    torch.testing.assert_close(loss, (decoded - made.images).square().mean())
+    assert made.compared[0] is made.images

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from zehn.report.prose import checks, data, model, querying, training, verdict
+from zehn.report.prose import checks, classes, data, label_free, model, querying, training, verdict
 
 
 def interval(mean: float, half: float = 0.004) -> dict[str, float]:
@@ -156,3 +156,28 @@ def test_hits_are_counted_or_said_to_be_uncountable() -> None:
     labelled = {"cosine": [[{"match": True}, {"match": False}]]}
     assert "50\u00a0% by cosine" in querying.describe_hits(labelled)
     assert "no hit can be called right" in querying.describe_hits({"cosine": [[{"match": None}]]})
+
+
+def test_the_best_and_the_worst_class_are_named() -> None:
+    rows = [{"name": "cat", "P@10": interval(0.2)}, {"name": "ship", "P@10": interval(0.5)}]
+    text = classes.describe_classes(rows)
+    assert "finds ship best, with 0.500 (0.496–0.504), and cat worst" in text
+    assert "chance" not in text
+    assert "may be chance" in classes.describe_classes([rows[0], {"name": "dog", "P@10": interval(0.201)}])
+    assert "There is one class, cat" in classes.describe_classes(rows[:1])
+
+
+def hubs(skewness: float) -> dict[str, Any]:
+    return {"n_images": 1_000, "k": 10, "skewness": interval(skewness), "orphans": interval(0.02), "largest": 40}
+
+
+def test_hubs_are_told_by_their_skewness() -> None:
+    assert "hardly any images are hubs" in label_free.describe_hubness(hubs(0.2))
+    assert "none out of proportion" in label_free.describe_hubness(hubs(1.0))
+    assert "crowd into the hits of many others" in label_free.describe_hubness(hubs(3.0))
+    assert "too few to look for hubs" in label_free.describe_hubness(None)
+
+
+def test_the_verdict_stands_in_where_there_are_no_labels() -> None:
+    found = evaluation(None) | {"label_free": {"verdict": "collapsed", "explanation": "One point."}}
+    assert verdict.retrieval_verdict(found).endswith("What can be said without labels: collapsed. One point.")

@@ -44,6 +44,8 @@ def test_a_whole_run_becomes_a_whole_report(make_run: MakeRun) -> None:
         "3 Training",
         "4 Sanity checks",
         "5 Querying",
+        "6 Class by class",
+        "7 Without labels",
         "A Making this run again",
     ):
         assert title in text
@@ -262,6 +264,30 @@ def test_images_without_labels_leave_out_what_needs_them(make_run: MakeRun) -> N
     assert "no labels" in text
     assert "mAP@1000 Mean over" not in text
     assert "Is it better than no learning" not in text
+    assert "Class by class" not in text
+    assert "6 Without labels" in text
+    assert "What can be said without labels: fine." in text
+
+
+def test_classes_and_what_needs_no_label_are_tabulated(make_run: MakeRun) -> None:
+    run = make_run(class_names=[f"class {i}" for i in range(30)], n_test=120, stages=("query",))
+    text = read(write_report(run))
+    assert "The best and the worst of 30 classes" in text
+    assert "class 29 4 0.381" in text
+    assert "class 15" not in text
+    assert "Verdict: fine" in text
+    assert "perspective 0.2 0.060" in text
+    assert "uniformity −2.14 (−2.19 to −2.09)" in text
+
+
+def test_an_evaluation_of_before_is_reported_without_what_it_lacks(make_run: MakeRun) -> None:
+    run = make_run(stages=("query",))
+    query = run.read_json("query/query.json")
+    known = {name: value for name, value in query["evaluation"].items() if name not in ("classes", "codes")}
+    run.write_json("query/query.json", {**query, "evaluation": {**known, "label_free": None}})
+    text = read(write_report(run))
+    assert "Class by class" not in text
+    assert "Without labels" not in text
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,20 @@ import torch
 from zehn import models, store
 from zehn.config import TrainConfig
 from zehn.errors import ConfigError, InputError, RunError, TrainingError
-from zehn.train import checkpoints, read_scalars, train
+from zehn.train import checkpoints, count_epochs, read_scalars, train
 from zehn.train.boards import Board
 
 CONFIG = TrainConfig(
-    epochs=3, batch_size=32, learning_rate=5e-3, warmup_share=0.2, device="cpu", precision="float32", patience=0
+    epochs=3,
+    batch_size=32,
+    objectives={"reconstruction": 1.0},
+    optimizer="adamw",
+    gradient_clip=1.0,
+    learning_rate=5e-3,
+    warmup_share=0.2,
+    device="cpu",
+    precision="float32",
+    patience=0,
 )
 N_TRAIN = 136  # four batches and a rest
 
@@ -453,3 +462,33 @@ def test_images_of_the_wrong_kind(tmp_path: Path, x_train: Any, message: str) ->
 def test_a_negative_seed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="seed must be at least 0, came -1"):
         train(build(), draw(4, 1), draw(4, 2), None, CONFIG, tmp_path, seed=-1)
+
+
+def test_a_small_collection_is_seen_more_often() -> None:
+    config = TrainConfig(n_seen=1000)
+    counts = {n_images: count_epochs(config, n_images) for n_images in (1, 10, 300, 900, 5000)}
+    assert counts == {1: 200, 10: 100, 300: 3, 900: 1, 5000: 1}
+    assert count_epochs(replace(config, epochs=7), 10) == 7
+
+
+def test_training_is_in_training_mode(tmp_path: Path) -> None:
+    network = models.build("compact", n_components=4, options={"widths": (8, 8), "depths": (1, 1)}, seed=1)
+    config = replace(CONFIG, epochs=1, optimizer="muon")
+    train(network, draw(40, 1), draw(8, 2), draw(8, 3), config, tmp_path)
+    counts = [int(value) for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")]
+    assert counts
+    assert set(counts) == {1}
+
+
+def test_measuring_now_and_then(tmp_path: Path) -> None:
+    history = run(tmp_path, replace(CONFIG, epochs=5, measure_every=2))
+    assert [row["epoch"] for row in history["epochs"] if row["validation"]] == [2, 4, 5]
+    assert [row["epoch"] for row in history["epochs"] if row["test"]] == [2, 4, 5]
+    assert history["best_epoch"] in (2, 4, 5)
+
+
+def test_the_last_epoch_is_kept_if_asked(tmp_path: Path) -> None:
+    history = run(tmp_path, replace(CONFIG, epochs=2, learning_rate=0.0, keep="last"))
+    assert history["best_epoch"] == 2
+    with pytest.raises(ConfigError, match="keep must be one of best, last, came 'first'"):
+        run(tmp_path, replace(CONFIG, keep="first"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 _MEASURES = ("P@1", "P@5", "P@10", "P@50", "P@100", "mAP@1000", "MAP@R", "hit@10", "20-NN accuracy")
+_MISSING = "–"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -42,24 +43,76 @@ def data_table(description: Mapping[str, Any]) -> str:
 
 
 def evaluation_table(evaluation: Mapping[str, Any]) -> str:
-    """Return the figures of an evaluation: both protocols, the baselines and the reconstruction."""
+    """Return every figure of an evaluation, each with its 95 % interval."""
     model, dataset = evaluation["model"], evaluation["dataset"]
     head = (
         f"{model['name']} ({model['fingerprint']}) on {dataset['name']}, {evaluation['distance']} distance, "
         f"{dataset['n_test']} queries"
     )
-    columns = dict(evaluation["protocols"]) | dict(evaluation["baselines"] or {})
-    rows = [("", *columns)]
-    rows += [(measure, *(_cell(scores, measure) for scores in columns.values())) for measure in _MEASURES]
     reconstruction = [(name, _interval(value)) for name, value in evaluation["reconstruction"].items()]
-    return f"{head}\n\n{aligned(rows)}\n\nreconstruction\n{aligned(reconstruction)}"
+    parts = [
+        f"{head}; in brackets 95 % bootstrap intervals",
+        aligned(_measure_rows(evaluation["protocols"], _interval)),
+        _baselines_table(evaluation["baselines"]),
+        _classes_table(evaluation["classes"]),
+        f"reconstruction\n{aligned(reconstruction)}",
+        f"codes\n{aligned(_code_rows(evaluation['codes']))}",
+        _label_free_table(evaluation["label_free"]),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def _measure_rows(columns: Mapping[str, Any], written: Callable[[Any], str]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("", *columns)]
+    return rows + [
+        (measure, *(written((scores or {}).get(measure)) for scores in columns.values())) for measure in _MEASURES
+    ]
+
+
+def _baselines_table(baselines: Mapping[str, Any] | None) -> str:
+    if not baselines:
+        return ""
+    return f"baselines, main protocol, ± half the interval\n{aligned(_measure_rows(baselines, _half))}"
+
+
+def _classes_table(classes: Sequence[Mapping[str, Any]] | None) -> str:
+    if not classes:
+        return ""
+    measures = [name for name in classes[0] if name in _MEASURES]
+    rows: list[tuple[str, ...]] = [("class", "queries", *measures)]
+    rows += [(str(row["name"]), str(row["n_queries"]), *(_interval(row[name]) for name in measures)) for row in classes]
+    return aligned(rows)
+
+
+def _code_rows(codes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    hubness = codes["hubness"] or {}
+    dead = ", ".join(f"z{place + 1}" for place in codes["dead"]) or "none"
+    return [
+        ("dead dimensions", dead),
+        (
+            f"effective dimension (participation ratio, of {codes['n_components']})",
+            _interval(codes["participation_ratio"]),
+        ),
+        (f"effective dimension (RankMe, of {codes['n_components']})", _interval(codes["rankme"])),
+        ("uniformity (smaller is better)", _interval(codes["uniformity"])),
+        ("hubness (skewness of 10-occurrence)", _interval(hubness.get("skewness"))),
+        ("orphans (nobody's neighbour)", _interval(hubness.get("orphans"))),
+        ("most often a neighbour", str(hubness.get("largest", _MISSING))),
+    ]
+
+
+def _label_free_table(check: Mapping[str, Any]) -> str:
+    rows = [("distortion", "recall@1", "alignment")]
+    rows += [
+        (name, _interval(row["recall@1"]), _interval(row["alignment"])) for name, row in check["distortions"].items()
+    ]
+    how = f"without labels: {check['n_queries']} distorted test images among {check['n_database']}"
+    return f"{how}\n{aligned(rows)}\n\nverdict: {check['verdict']}. {check['explanation']}"
 
 
 def distances_table(query: Mapping[str, Any]) -> str:
     """Return the comparison of distances of a querying experiment, with the advice drawn from it."""
-    rows = [("", *query["scores"])]
-    rows += [(measure, *(_cell(scores, measure) for scores in query["scores"].values())) for measure in _MEASURES]
-    return f"{aligned(rows)}\n\n{query['recommendation']}"
+    return f"{aligned(_measure_rows(query['scores'], _mean))}\n\n{query['recommendation']}"
 
 
 def comparison_table(comparison: Mapping[str, Any]) -> str:
@@ -85,10 +138,15 @@ def _paired_table(comparison: Mapping[str, Any]) -> str:
     return "\n\n".join(filter(None, [paired, shared]))
 
 
-def _cell(scores: Mapping[str, Any] | None, measure: str) -> str:
-    value = (scores or {}).get(measure)
-    return "–" if value is None else f"{value['mean']:.3f}"
+def _mean(value: Mapping[str, float] | None) -> str:
+    return _MISSING if value is None else f"{value['mean']:.3f}"
 
 
-def _interval(value: Mapping[str, float]) -> str:
+def _half(value: Mapping[str, float] | None) -> str:
+    return _MISSING if value is None else f"{value['mean']:.3f} ± {(value['high'] - value['low']) / 2:.3f}"
+
+
+def _interval(value: Mapping[str, float] | None) -> str:
+    if value is None:
+        return _MISSING
     return f"{value['mean']:.4f} [{value['low']:.4f}, {value['high']:.4f}]"

@@ -19,7 +19,20 @@ or infinity). The schemas, which figures and report read::
                        "colour histogram": Scores, "untrained encoder": Scores} | None,
                        main protocol; None without labels or where not asked for; "PCA-10" is named after the number of
                        components that the model has; no untrained encoder where PyTorch is not installed
-         "label_free": None,                                            to come: recall@1 of distorted originals
+         "classes": [{"label": int, "name": str, "n_queries": int,      main protocol; classes that have queries
+                      "P@10": Interval, "mAP@1000": Interval, "20-NN accuracy": Interval | None}] | None,
+         "codes":   {"n_codes": int, "n_components": int, "dead": [int],    of the test images; dead dimensions from 0
+                     "participation_ratio": Interval, "rankme": Interval,   effective dimension, 0 (collapsed), 1 … d
+                     "uniformity": Interval | None,                     log E exp(−2 |u − v|²), standardised codes
+                     "hubness": {"n_images": int, "k": 10,              test images among each other
+                                 "skewness": Interval, "orphans": Interval, "largest": int} | None},
+                                                                        of how often each is found; share never found
+         "label_free": {"n_queries": int, "n_database": int,
+                        "distortions": {name: {"recall@1": Interval, "alignment": Interval | None}},
+                                                                        "none", then from weak to strong; alignment 0 …,
+                                                                        2 between strangers, None where all codes agree
+                        "verdict": "collapsed" | "dead dimensions" | "narrow" | "fine" | "too few images",
+                        "explanation": str},
          "seconds": float}
 
     comparison = compare_distances(codes, labels, query_ids, database_ids, …) =

@@ -15,8 +15,12 @@ from zehn.config import QueryConfig
 from zehn.datasets import Dataset
 from zehn.errors import InputError
 from zehn.evaluate.baselines import Bench, score_baselines
+from zehn.evaluate.classes import score_classes
+from zehn.evaluate.geometry import describe_geometry
+from zehn.evaluate.label_free import check_label_free
 from zehn.evaluate.ranking import CodeSource, Values, rank
 from zehn.evaluate.scores import get_distance, make_trial, summarize, time_codes
+from zehn.evaluate.verdict import judge
 from zehn.measures import Resamples
 from zehn.progress import Progress
 from zehn.store import Model
@@ -39,7 +43,8 @@ def evaluate(  # noqa: PLR0913 - all but the first two have defaults
 ) -> dict[str, Any]:
     """Score a model on a data set by both protocols; the schema is in :mod:`zehn.evaluate`.
 
-    All test images are asked about. Without labels only what needs none is measured: reconstruction and time.
+    All test images are asked about. Without labels only what needs none is measured: reconstruction, time, how the
+    codes lie in their space, and whether distorted images find their originals.
 
     Args:
         model: What encodes and decodes.
@@ -48,7 +53,7 @@ def evaluate(  # noqa: PLR0913 - all but the first two have defaults
         codes: The model's codes of all images, by id, where they are there already.
         baselines: Whether to score the baselines too, which need labels.
         n_resamples: Bootstrap resamples behind every interval.
-        seed: Of the resamples and of what is random in the baselines.
+        seed: Of the resamples, of what is random in the baselines, and of the distorted images.
         device: What encodes and decodes: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         progress: Told of every step how much is done and how much there is.
 
@@ -67,12 +72,12 @@ def evaluate(  # noqa: PLR0913 - all but the first two have defaults
         "model": _describe_model(model),
         "dataset": _describe_dataset(dataset),
         "distance": distance,
-        "protocols": _score_protocols(model, values, bench, distance, progress),
+        **_score_retrieval(model, values, bench, distance, progress),
         "reconstruction": _score_reconstructions(model, values, bench, device, progress),
+        **_look_without_labels(model, values, bench, distance, device, progress),
         "baselines": score_baselines(model, bench, distance=distance, device=device, progress=progress)
         if baselines and dataset.labels is not None
         else None,
-        "label_free": None,
         "seconds": time.perf_counter() - start,
     }
 
@@ -95,18 +100,41 @@ def _check(codes: Float[np.ndarray, "n d"], dataset: Dataset) -> Float[np.ndarra
     return codes
 
 
-def _score_protocols(
+def _score_retrieval(
     model: Model, values: Float[np.ndarray, "n d"], bench: Bench, distance: str, progress: Progress | None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Any]:
+    """Score both protocols, and each class by the main one."""
     measured, trial = get_distance(distance, model), bench.trial
     searched = {"main": trial, "literature": replace(trial, database_ids=np.arange(trial.n_train))}
     scores: dict[str, Values] = {name: {} for name in searched}
     if trial.labels is not None:
         scores = rank(replace(trial, protocols=tuple(searched)), CodeSource(values, measured), progress).values
-    return {
+    protocols = {
         name: summarize(scores[name], bench.resamples, time_codes(within, values, measured))
         for name, within in searched.items()
     }
+    if trial.query_classes is None:
+        return {"protocols": protocols, "classes": None}
+    names = bench.dataset.class_names
+    return {
+        "protocols": protocols,
+        "classes": score_classes(scores["main"], trial.query_classes, names, bench.resamples),
+    }
+
+
+def _look_without_labels(
+    model: Model,
+    values: Float[np.ndarray, "n d"],
+    bench: Bench,
+    distance: str,
+    device: str,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Measure what needs no label, and say what it means."""
+    measured, dataset = get_distance(distance, model), bench.dataset
+    geometry = describe_geometry(values[dataset.n_train :], measured, bench.resamples)
+    check = check_label_free(model, dataset, values, measured, bench.resamples, device=device, progress=progress)
+    return {"codes": geometry, "label_free": {**check, **judge(geometry, check)}}
 
 
 def _score_reconstructions(

@@ -29,7 +29,7 @@ def summarize_codes(codes: Points) -> dict[str, Any]:
         InputError: no codes, or codes that are no numbers.
 
     """
-    exact = _checked(codes)
+    exact = check_codes(codes)
     means = exact.mean(axis=0)
     deviations = exact - means
     stds = np.sqrt(np.square(deviations).mean(axis=0))
@@ -66,7 +66,7 @@ def trustworthiness(codes: Points, points: Points, n_neighbors: int = 15) -> flo
     """
     from scipy.spatial.distance import cdist
 
-    exact, n_points = _checked(codes), len(codes)
+    exact, n_points = check_codes(codes), len(codes)
     if len(points) != n_points or not 0 < n_neighbors < n_points / 2:
         raise InputError(
             f"expected as many points as codes and fewer than half as many neighbours, came {n_points} codes, "
@@ -103,7 +103,7 @@ def _nearest(points: Points, n_neighbors: int) -> Int[np.ndarray, "_ k"]:
     """Return the nearest others of each point, nearest first."""
     from scipy.spatial import cKDTree
 
-    exact = _checked(points)
+    exact = check_codes(points)
     found = np.asarray(cKDTree(exact).query(exact, n_neighbors + 1)[1])
     others = found != np.arange(len(exact))[:, None]
     others[others.all(axis=1), -1] = False  # among many equal points, the point itself may not be found
@@ -115,7 +115,13 @@ def _chunks(n_points: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, n_points, step)]
 
 
-def _checked(codes: Points) -> Float64[np.ndarray, "_ _"]:
+def check_codes(codes: Points) -> Float64[np.ndarray, "_ _"]:
+    """Return codes (n, d) in float64.
+
+    Raises:
+        InputError: no codes, or codes that are no numbers.
+
+    """
     if codes.size == 0 or not np.isfinite(codes).all():
         raise InputError(f"expected at least one code of finite numbers, came an array of shape {codes.shape}")
     return codes.astype(np.float64)

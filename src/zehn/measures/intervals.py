@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -15,12 +15,14 @@ from zehn.measures.streams import Purpose, generator
 CONFIDENCE = 0.95
 """The share of resamples that an interval covers."""
 
+_TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 _N_FLIPS = 9_999
 _CHUNK = 256
 _ROUNDING = 1e-6
 
 Values = Float[np.ndarray, " _"]
 Key = TypeVar("Key", bound=Hashable)
+Statistic = Callable[[Float64[np.ndarray, "r m"]], Float64[np.ndarray, " r"]]
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,20 @@ class Resamples:
         """
         if n_queries < 1 or n_resamples < 1:
             raise InputError(f"expected queries and resamples, came {n_queries} and {n_resamples}; give at least one")
-        self.n_queries, self.seed = n_queries, seed
+        self.n_queries, self.n_resamples, self.seed = n_queries, n_resamples, seed
         drawn = generator(seed, Purpose.RESAMPLES)
         self._counts = np.empty((n_resamples, n_queries), dtype=np.uint8)
         for counts in self._counts:
             counts[:] = np.bincount(drawn.integers(0, n_queries, n_queries), minlength=n_queries)
+
+    def resized(self, n_queries: int) -> Resamples:
+        """Return as many resamples, of the same seed, of another number of queries.
+
+        Raises:
+            InputError: no queries.
+
+        """
+        return self if n_queries == self.n_queries else Resamples(n_queries, self.n_resamples, self.seed)
 
     def interval(self, values: Values) -> Interval:
         """Return the mean of one value per query, with its interval.
@@ -79,14 +90,38 @@ class Resamples:
         """
         columns = np.stack([self._checked(name, column) for name, column in values.items()], axis=1)
         means = columns.mean(axis=0)
-        # float32 does for the resamples' deviations from the mean, never for the mean itself
-        deviations = (columns - means).astype(np.float32)
-        chunks = (self._counts[start : start + _CHUNK] for start in range(0, len(self._counts), _CHUNK))
-        resampled = np.concatenate([chunk.astype(np.float32) @ deviations for chunk in chunks]) / self.n_queries
-        tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-        lows, highs = means + np.quantile(resampled.astype(np.float64), tails, axis=0)
+        bounds = means + np.quantile(self._resampled(columns - means), _TAILS, axis=0)
+        # a mean lies among its values, which rounding must not lead out of
+        lows, highs = bounds.clip(columns.min(axis=0), columns.max(axis=0))
         rows = np.stack([means, lows, highs], axis=1).tolist()
         return {name: Interval(*row) for name, row in zip(values, rows, strict=True)}
+
+    def interval_of(self, columns: Float[np.ndarray, "q m"], statistic: Statistic) -> Interval:
+        """Return a function of several means with its interval: its value for the resamples' means.
+
+        Skewness, say, is a function of the means of x, x² and x³; see Hall, "The Bootstrap and Edgeworth Expansion",
+        1992, section 2.4, on this smooth function model.
+
+        Args:
+            columns: What is averaged, a row per query.
+            statistic: From means (r, m) to values (r,), a row at a time; ``mean`` of the interval is its value for the
+                means over all queries.
+
+        Raises:
+            InputError: another number of rows than there are queries, or values that are no numbers.
+
+        """
+        exact = np.stack([self._checked(name, column) for name, column in enumerate(columns.T)], axis=1)
+        means = exact.mean(axis=0)
+        low, high = np.quantile(statistic(means + self._resampled(exact - means)), _TAILS)
+        return Interval(float(statistic(means[None])[0]), float(low), float(high))
+
+    def _resampled(self, deviations: Float64[np.ndarray, "q m"]) -> Float64[np.ndarray, "r m"]:
+        """Return how far the resamples' means are from the means; float32 does for that, never for the means."""
+        narrow = deviations.astype(np.float32)
+        chunks = (self._counts[start : start + _CHUNK] for start in range(0, len(self._counts), _CHUNK))
+        resampled = np.concatenate([chunk.astype(np.float32) @ narrow for chunk in chunks]) / self.n_queries
+        return resampled.astype(np.float64)
 
     def paired(self, values_a: Values, values_b: Values) -> dict[str, Any]:
         """Compare two distances or two models on the same queries.

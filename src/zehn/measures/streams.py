@@ -23,6 +23,8 @@ class Purpose(IntEnum):
     """The random start from which principal components are found."""
     ORDER = 3
     """The random order that is a baseline; a stream for each query, by its position."""
+    CHOICES = 4
+    """Which images stand for the others where looking at all of them would take too long."""
 
 
 def generator(seed: int, purpose: Purpose, *more: int) -> np.random.Generator:

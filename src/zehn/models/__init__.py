@@ -27,18 +27,27 @@ _CONTRAST = 4.0
 
 
 class Encoder(nn.Module):
-    """Image → code: a body that sees, and a linear head that reads ``n_components`` numbers off it.
+    """Image → code: a body that sees, and a head that reads ``n_components`` numbers off it, a linear one by default.
 
     Attributes:
         n_features: how many numbers the body gives; a wider head of an objective may read them too.
+        any_size: images of another size than the network's may be seen too, such as small views.
 
     """
 
-    def __init__(self, body: nn.Module, n_features: int, n_components: int) -> None:
+    def __init__(
+        self,
+        body: nn.Module,
+        n_features: int,
+        n_components: int,
+        head: nn.Module | None = None,
+        *,
+        any_size: bool = False,
+    ) -> None:
         super().__init__()
-        self.n_features, self.n_components = n_features, n_components
+        self.n_features, self.n_components, self.any_size = n_features, n_components, any_size
         self.body = body
-        self.head = nn.Linear(n_features, n_components)
+        self.head: Any = head or nn.Linear(n_features, n_components)
 
     def features(self, images: Tensor) -> Tensor:
         """Return what the head reads, (n, n_features), for images (n, 3, h, w) in [0, 1]."""

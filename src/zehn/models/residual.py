@@ -9,22 +9,18 @@ keeps a deep stack trainable (as in arXiv 2003.04887).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zehn.errors import ConfigError
 from zehn.models import N_CHANNELS, Decoder, Encoder
-from zehn.models._canvas import cropped, halved, padded
+from zehn.models._blocks import blocks, group_norm, painter
+from zehn.models._canvas import halved, padded
 
 _TRUNK_SIDE = 16
 """Widest image, in folded pixels, that a residual block sees."""
-_FIRST_GAIN = 0.5
-_GROUP_WIDTH = 16
-"""Channels that are normalised together."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +45,6 @@ class Options:
             raise ConfigError("widths and n_hidden must be at least 1 and depths at least 0")
 
 
-class ResidualBlock(nn.Module):
-    """``x + gain × conv(silu(conv(silu(norm(x)))))``, with one gain per channel."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = _norm(width)
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        self.gain = nn.Parameter(torch.full((width, 1, 1), _FIRST_GAIN))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (n, width, h, w) for the same."""
-        return x + self.gain * self.second(nn.functional.silu(self.first(nn.functional.silu(self.norm(x)))))
-
-
 def build(n_components: int, image_size: int, options: Options) -> tuple[Encoder, Decoder]:
     """Build both halves for images of the given side."""
     fold = 2
@@ -76,44 +57,16 @@ def build(n_components: int, image_size: int, options: Options) -> tuple[Encoder
         nn.PixelUnshuffle(fold),
         nn.Conv2d(N_CHANNELS * fold**2, options.widths[0], 3, padding=1),
         *_down(options),
-        _norm(options.widths[-1]),
+        group_norm(options.widths[-1]),
         nn.SiLU(),
         nn.Flatten(),
     )
-    paint = nn.Sequential(
-        nn.Linear(n_components, options.n_hidden),
-        nn.SiLU(),
-        nn.Linear(options.n_hidden, n_features),
-        nn.Unflatten(1, (options.widths[-1], sides[-1], sides[-1])),
-        *_up(options, sides),
-        _norm(options.widths[0]),
-        nn.SiLU(),
-        nn.Conv2d(options.widths[0], N_CHANNELS * fold**2, 3, padding=1),
-        nn.PixelShuffle(fold),
-        *cropped(sides[0] * fold, image_size),
-    )
+    paint = painter(n_components, options.n_hidden, options.widths, options.decoder_depths, sides, fold, image_size)
     return Encoder(look, n_features, n_components), Decoder(paint)
 
 
 def _down(options: Options) -> list[nn.Module]:
-    layers: list[nn.Module] = _blocks(options.widths[0], options.encoder_depths[0])
+    layers: list[nn.Module] = blocks(options.widths[0], options.encoder_depths[0])
     for (width, wider), depth in zip(pairwise(options.widths), options.encoder_depths[1:], strict=True):
-        layers += [_norm(width), nn.SiLU(), nn.Conv2d(width, wider, 3, stride=2, padding=1), *_blocks(wider, depth)]
+        layers += [group_norm(width), nn.SiLU(), nn.Conv2d(width, wider, 3, stride=2, padding=1), *blocks(wider, depth)]
     return layers
-
-
-def _up(options: Options, sides: list[int]) -> list[nn.Module]:
-    layers: list[nn.Module] = _blocks(options.widths[-1], options.decoder_depths[-1])
-    for stage in reversed(range(len(options.widths) - 1)):
-        width, narrower = options.widths[stage + 1], options.widths[stage]
-        layers += [_norm(width), nn.SiLU(), nn.Conv2d(width, 4 * narrower, 1), nn.PixelShuffle(2)]
-        layers += [*cropped(2 * sides[stage + 1], sides[stage]), *_blocks(narrower, options.decoder_depths[stage])]
-    return layers
-
-
-def _blocks(width: int, depth: int) -> list[nn.Module]:
-    return [ResidualBlock(width) for _ in range(depth)]
-
-
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(width, max(1, width // _GROUP_WIDTH)), width)

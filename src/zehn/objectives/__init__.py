@@ -13,6 +13,7 @@ encoder once. An option called ``teacher`` names a model: the objective is then 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +27,7 @@ from zehn.models import Network
 
 LoadNetwork = Callable[[str], Network]
 """Loads the network of a model by its name or path."""
+_COMPARED = "compared"
 N_VIEWS = 2
 """Views that a step makes of each image, unless an objective wants more."""
 
@@ -67,8 +69,9 @@ class Step:
 
     @cached_property
     def views(self) -> Float[Tensor, "v n 3 h w"]:
-        """Random views of the images, in [0, 1]."""
-        return augment.views(self.images, self.n_views, self.augmentation, self.generator)
+        """Random views of the images, in [0, 1]; smaller ones only where the encoder can see them."""
+        options = self.augmentation if self.network.encoder.any_size else replace(self.augmentation, side=1.0)
+        return augment.views(self.images, self.n_views, options, self.generator)
 
     @cached_property
     def view_features(self) -> Tensor:
@@ -79,20 +82,25 @@ class Step:
     @cached_property
     def view_codes(self) -> Tensor:
         """Codes of the views, (v, n, n_components)."""
-        return self.network.encoder.head(self.view_features)
+        seen = self.view_features
+        return self.network.encoder.head(seen.flatten(0, 1)).view(*seen.shape[:2], -1)
 
     @cached_property
     def view_reconstructions(self) -> Tensor:
-        """The first view of each image as decoded from its code, (n, 3, h, w) in [0, 1]."""
+        """What is decoded from the codes of the first views, (n, 3, h, w) in [0, 1], at the size of the images."""
         return self.network.decoder(self.view_codes[0])
 
     @property
     def compared(self) -> tuple[Tensor, Tensor]:
-        """Images and reconstructions to measure: the clean ones, unless training decoded only the first views."""
-        decoded = vars(self)
-        if self.network.training and "view_reconstructions" in decoded and "reconstructions" not in decoded:
-            return self.views[0], self.view_reconstructions
+        """Images and reconstructions to measure: the clean ones, unless training decoded only views."""
+        if self.network.training and _COMPARED in self._kept and "reconstructions" not in vars(self):
+            return self._kept[_COMPARED]
         return self.images, self.reconstructions
+
+    def compare(self, images: Tensor, reconstructions: Tensor) -> tuple[Tensor, Tensor]:
+        """Note what an objective holds against each other, to be measured if no clean image is decoded."""
+        self._kept.setdefault(_COMPARED, (images, reconstructions))
+        return images, reconstructions
 
     def once(self, name: str, compute: Callable[[], Any]) -> Any:
         """Return ``compute()``, made once per step and shared under a name, for what several objectives need."""

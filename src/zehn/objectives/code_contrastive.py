@@ -29,7 +29,7 @@ class Options:
     """Degrees of freedom of Student's t kernel: 1 is Cauchy's, more make its tail lighter."""
     exaggeration: float = 1.0
     """Factor on the attraction of views of one image."""
-    n_views: int = 2
+    n_views: int = 4
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be contrasted with."""

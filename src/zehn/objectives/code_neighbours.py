@@ -29,9 +29,9 @@ class Options:
     """Options of the neighbours on the code."""
 
     n_neighbours: int = 5
-    queue_size: int = 4096
+    queue_size: int = 16384
     """Images remembered to look for neighbours among."""
-    begin: float = 0.2
+    begin: float = 0.4
     """Share of the training that passes before this objective counts: early neighbours are none."""
     teacher: str = ""
     """A model whose features find the neighbours, by path or name; none: the features in training do."""

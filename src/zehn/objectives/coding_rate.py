@@ -28,7 +28,7 @@ class Options:
     rate_weight: float = 1.0
     epsilon: float = 0.2
     """Squared distortion up to which vectors count as told apart."""
-    widths: tuple[int, ...] = (1024, 128)
+    widths: tuple[int, ...] = (512, 128)
     source: str = "features"
     """What the head reads: ``features`` or ``codes``."""
     n_views: int = 4

@@ -44,12 +44,27 @@ class Objective(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Return the loss of one step, a scalar."""
-        if self.view == "augmented":
-            images, reconstructions = step.views[0], step.view_reconstructions
-        else:
-            images, reconstructions = step.images, step.reconstructions
-        loss = nn.functional.mse_loss(reconstructions, images)
-        return loss + self.ssim_weight * (1 - ssim(reconstructions, images)) if self.ssim_weight else loss
+        images, reconstructions = self._pairs(step)
+        return distortion(images, reconstructions, self.ssim_weight)
+
+    def _pairs(self, step: Step) -> tuple[Tensor, Tensor]:
+        if self.view == "clean":
+            return step.images, step.reconstructions
+        view = step.views[0]
+        return step.compare(view, resized(step.view_reconstructions, view.shape[-1]))
+
+
+def distortion(images: Tensor, reconstructions: Tensor, ssim_weight: float) -> Tensor:
+    """Return the mean squared error plus a share of 1 - SSIM, a scalar, of (n, 3, h, w) in [0, 1]."""
+    loss = nn.functional.mse_loss(reconstructions, images)
+    return loss + ssim_weight * (1 - ssim(reconstructions, images)) if ssim_weight else loss
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    """Return images (n, 3, h, w) at another size, smoothed before they shrink."""
+    if images.shape[-1] == side:
+        return images
+    return nn.functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
 
 
 def ssim(images: Tensor, others: Tensor) -> Tensor:

@@ -33,13 +33,17 @@ from zehn.train.diary import Diary, Progress, StoppedError, new_history
 from zehn.train.learner import Images, Learner
 from zehn.train.precision import choose_device, choose_precision
 
-__all__ = ["choose_device", "read_scalars", "train"]
+__all__ = ["choose_device", "count_epochs", "read_scalars", "train"]
 
 SCRATCH = "scratch"
+KEPT = ("best", "last")
 
 _LIGHTNING_PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 _MAY_DIFFER = ("device", "precision")
 """Settings that a resumed training may have otherwise than it began; the precision chosen then is kept."""
+
+_MOST_EPOCHS = 200
+"""However few the images are, unless more epochs are asked for: what can be learnt from them has been by then."""
 
 log = logging.getLogger("zehn")
 
@@ -57,14 +61,15 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
     start: str = SCRATCH,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train a network in place; afterwards it holds the weights of the epoch with the best validation loss.
+    """Train a network in place; afterwards it holds the weights of the best epoch, by validation loss, or the last.
 
     Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``logs/`` (TensorBoard) and ``history.json`` into
     ``folder`` at each epoch's end. Ctrl-C saves after the batch at hand and returns.
 
     The training figures of an epoch are means over its batches while the weights change, on images as trained on;
     validation and test figures are taken at its end, in the training's precision. Test images are measured and shown,
-    no more. Without validation images the training loss picks the best epoch.
+    no more. Without validation images the training loss picks the best epoch. With ``keep = "last"`` the last epoch
+    that was measured counts as the best: for objectives whose loss is no yardstick, since what they aim at moves.
 
     Args:
         network: as :func:`zehn.models.build` returns it, for images of this size.
@@ -86,7 +91,8 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
 
     Raises:
         InputError: images of another type or size than the network takes, or none to train on.
-        ConfigError: an unknown device, precision, objective or start, or a negative seed.
+        ConfigError: an unknown device, precision, optimiser, objective, start or choice of weights to keep, or a
+            negative seed.
         TrainingError: the loss is no number any more; a checkpoint to resume from is broken or of other settings.
         RunError: the folder cannot be written to, or the disk is full.
 
@@ -94,12 +100,20 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
     images = Images(x_train, x_validation, x_train[:0] if x_test is None else x_test)
     for split in dataclasses.fields(images):
         batches.check(getattr(images, split.name), network.image_size, f"x_{split.name}")
+    if config.keep not in KEPT:
+        raise ConfigError(f"train.keep must be one of {', '.join(KEPT)}, came {config.keep!r}")
     if seed < 0:
         raise ConfigError(f"seed must be at least 0, came {seed}")
+    config = dataclasses.replace(config, epochs=count_epochs(config, len(x_train)))
     settings = _settings(network, images, config, seed, start)
     state = _find_state(folder, settings, resume=resume)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _quiet():
         return _train(network, images, config, folder, settings, state, progress)
+
+
+def count_epochs(config: TrainConfig, n_images: int) -> int:
+    """Return how many epochs a training on so many images has: as many as are asked for, or come nearest to it."""
+    return config.epochs or min(_MOST_EPOCHS, max(1, round(config.n_seen / n_images)))
 
 
 def _train(
@@ -126,7 +140,7 @@ def _train(
     precision = history.get("precision") or choose_precision(config.precision, device, network, mixture)
     history |= {"precision": precision, "device": device, "start": settings["start"]}
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    learner = Learner(network, mixture, images, config, settings["seed"])
+    learner = Learner(network, mixture, images, config, settings["seed"], precision).train()
     diary = Diary(folder, history, settings, progress)
     try:
         _begin(diary, learner, state)

@@ -102,7 +102,7 @@ class Diary(pl.Callback):
         row = _row(pl_module)
         self.history["epochs"].append(row)
         self.history["seconds"] += row["seconds"]
-        is_best = self._note_best(row)
+        is_best = self._note_best(row, pl_module)
         self._note_trouble(row["epoch"], pl_module)
         self._board.write(row, _picture(pl_module))
         pl_module.epoch, pl_module.first_batch, pl_module.meter = row["epoch"], 0, Meter()
@@ -136,9 +136,12 @@ class Diary(pl.Callback):
         except KeyboardInterrupt:
             self.stop_asked = True
 
-    def _note_best(self, row: dict[str, Any]) -> bool:
+    def _note_best(self, row: dict[str, Any], learner: Learner) -> bool:
+        if learner.images.evaluated and not learner.measures:
+            return False
         best = self.history["best_epoch"]
-        is_best = best is None or _judged(row) < _judged(self.history["epochs"][best - 1])
+        is_last = learner.config.keep == "last"
+        is_best = best is None or is_last or _judged(row) < _judged(self.history["epochs"][best - 1])
         if is_best:
             self.history["best_epoch"] = row["epoch"]
         return is_best
@@ -150,7 +153,7 @@ class Diary(pl.Callback):
                 log.warning("epoch %d: %s", epoch, message)
 
     def _is_patience_over(self, patience: int) -> bool:
-        return bool(patience) and len(self.history["epochs"]) - self.history["best_epoch"] >= patience
+        return bool(patience) and len(self.history["epochs"]) - (self.history["best_epoch"] or 0) >= patience
 
 
 def new_history() -> dict[str, Any]:

@@ -16,14 +16,13 @@ from zehn.config import TrainConfig
 from zehn.errors import TrainingError
 from zehn.models import Network
 from zehn.objectives import Mixture, Step
-from zehn.train import batches
+from zehn.train import batches, optimizers
 from zehn.train.meters import Meter, measure
 
 _EVALUATION = 2**31
 """Stands for the epoch in the seeds of what is drawn for evaluation, so that every epoch draws the same."""
 _EVALUATION_BATCHES = 2
 """How many training batches one evaluation batch holds."""
-_BETAS = (0.9, 0.99)
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,20 @@ class Learner(pl.LightningModule):
 
     """
 
-    def __init__(self, network: Network, mixture: Mixture, images: Images, config: TrainConfig, seed: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        mixture: Mixture,
+        images: Images,
+        config: TrainConfig,
+        seed: int,
+        precision: str = "float32",
+    ) -> None:
         super().__init__()
         self.network, self.mixture = network, mixture
         self.images, self.config, self.seed = images, config, seed
         self._placed: dict[str, batches.Stack] = {}
-        self.optimizer = self._build_optimizer()
+        self.optimizer = optimizers.build(self, config, precision)
         self.epoch, self.first_batch, self.meter = 0, 0, Meter()
         self.n_batches = len(batches.Batches(images.train, config.batch_size, np.arange(len(images.train))))
         self.evaluated: dict[str, Meter] = {}
@@ -78,6 +85,12 @@ class Learner(pl.LightningModule):
     def progress(self, batch: int) -> float:
         """Return how much of the whole training is done, 0 to 1, before a batch of this epoch."""
         return (self.epoch + batch / self.n_batches) / self.config.epochs
+
+    @property
+    def measures(self) -> bool:
+        """Say whether the epoch at hand ends with a look at validation and test images."""
+        n_done = self.epoch + 1
+        return n_done % self.config.measure_every == 0 or n_done >= self.config.epochs
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser."""
@@ -89,7 +102,9 @@ class Learner(pl.LightningModule):
         return batches.Batches(self._stack("train"), self.config.batch_size, order, self.first_batch)
 
     def val_dataloader(self) -> list[batches.Batches]:
-        """Return the batches of validation and test, whichever there are."""
+        """Return the batches of validation and test, whichever there are, in an epoch that measures them."""
+        if not self.measures:
+            return []
         size = _EVALUATION_BATCHES * self.config.batch_size
         return [batches.Batches(self._stack(name), size) for name in self.images.evaluated]
 
@@ -114,10 +129,10 @@ class Learner(pl.LightningModule):
         self.evaluated, self.codes = {name: Meter() for name in self.images.evaluated}, []
 
     def on_train_batch_start(self, batch: batches.Batch, batch_idx: int) -> None:  # noqa: ARG002
-        """Set the learning rate of this step."""
-        rate = self.config.learning_rate * one_cycle(self.progress(batch.index), self.config.warmup_share)
+        """Set the learning rates of this step."""
+        factor = one_cycle(self.progress(batch.index), self.config.warmup_share)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = factor * group["peak"]
 
     def training_step(self, batch: batches.Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Return the loss of one batch."""
@@ -173,12 +188,3 @@ class Learner(pl.LightningModule):
                 f"(it is {self.config.learning_rate:g}) or set train.precision to float32; resuming goes on from the "
                 "last epoch that was sound"
             )
-
-    def _build_optimizer(self) -> torch.optim.Optimizer:
-        """Build AdamW (arXiv 1711.05101); biases, gains and the like do not decay."""
-        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.config.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0, betas=_BETAS)

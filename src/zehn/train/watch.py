@@ -23,14 +23,15 @@ def find_dead(codes: Tensor) -> list[int]:
 
 
 def is_overfitting(epochs: Sequence[Mapping[str, Any]], window: int = _WINDOW) -> bool:
-    """Say whether, over the last ``window`` epochs, the training loss fell while every validation loss was worse.
+    """Say whether, over the last ``window`` measured epochs, training fell while validation was always worse.
 
     Worse than the best one before them, and the last one worse than the window's first.
     """
-    if len(epochs) <= window or any(row["validation"] is None for row in epochs):
+    measured = [row for row in epochs if row["validation"] is not None]
+    if len(measured) <= window:
         return False
-    train = [row["train"]["loss"] for row in epochs]
-    validation = [row["validation"]["loss"] for row in epochs]
+    train = [row["train"]["loss"] for row in measured]
+    validation = [row["validation"]["loss"] for row in measured]
     best_before = min(validation[:-window])
     worse = min(validation[-window:]) > best_before and validation[-1] > validation[-window]
     return bool(worse and train[-1] < train[-window])

@@ -29,5 +29,16 @@ GENERAL: tuple[tuple[str, str], ...] = (
     ("SSIM", "Structural similarity with a Gaussian window of 11 pixels, σ = 1.5."),
     ("channel accuracy", "Share of pixels whose largest channel is the same in image and reconstruction."),
     ("trustworthiness", "How far neighbours on the map are neighbours in the code, 0 to 1 (Venna and Kaski, 2001)."),
+    ("recall@1", "Share of distorted test images whose nearest of all images is their own clean original."),
+    (
+        "alignment",
+        "Mean squared distance of a distorted image's code from its original's; unrelated images have 2 (Wang and "
+        "Isola, arXiv 2005.10242).",
+    ),
+    ("uniformity", "log E exp(−2 d²) over pairs of codes at distance d, scaled alike; smaller is more even (ibid.)."),
+    (
+        "hubness",
+        "Skewness of how often an image is among the ten nearest of another (Radovanović et al., JMLR 2010).",
+    ),
     ("95 % interval", "Bootstrap over queries (or images), percentiles 2.5 to 97.5 of the resampled means."),
 )

@@ -21,6 +21,10 @@ _REASONS = {
         "Blocks with a shortcut around them make a deeper net trainable: each block has to learn only what to change, "
         "and gradients reach the first layers undiminished."
     ),
+    "compact": (
+        "A mean over all places says what is there and not where, and an image is seen with its mirror image. That "
+        "suits objectives that compare views; for plain reconstruction it gives away where things are."
+    ),
 }
 _CHEAPER = 0.95
 
@@ -90,3 +94,12 @@ def _times(ratio: float) -> str:
     if ratio >= 1 / _CHEAPER:
         return f"{ratio:.1f} times the"
     return "about as many" if ratio > _CHEAPER else f"{percent(1 - ratio)} fewer"
+
+
+def describe_objectives(ladder: Mapping[str, Any]) -> str:
+    """Say how the ladder of objectives was measured."""
+    return (
+        "Architecture alone keeps colour and layout. What makes a code tell kinds apart is what it is trained for, and "
+        f"that shows only in longer trainings than this run has time for. {ladder['budget']} The best of each column "
+        "that was kept is in the recipe of the presets; a rung marked as not kept did not pay for itself there."
+    )

@@ -31,7 +31,7 @@ def describe_recipe(settings: Mapping[str, Any], history: Mapping[str, Any]) -> 
     )
 
 
-def describe_course(history: Mapping[str, Any]) -> str:
+def describe_course(history: Mapping[str, Any], keep: str = "best") -> str:
     """Say how long the training took and which epoch was kept."""
     epochs = history["epochs"]
     speed = [entry["images_per_second"] for entry in epochs if entry.get("images_per_second")]
@@ -41,7 +41,10 @@ def describe_course(history: Mapping[str, Any]) -> str:
     best = history.get("best_epoch")
     if best is None:
         return f"{text}."
-    loss = "validation loss" if epochs[0].get("validation") else "training loss (no images were held out)"
+    if keep == "last":
+        return f"{text}. The weights kept are those of the last epoch, as the settings ask."
+    held_out = any(entry.get("validation") for entry in epochs)
+    loss = "validation loss" if held_out else "training loss (no images were held out)"
     if len(epochs) == 1:
         return f"{text}; with a single epoch there was none to choose."
     return f"{text}. The weights kept are those of epoch {best}, the one with the lowest {loss}."
@@ -58,7 +61,8 @@ def describe_interruption(n_epochs: int, n_planned: int | None) -> str:
 
 def describe_trend(epochs: Epochs) -> str:
     """Say whether the model was still learning when the training ended."""
-    losses = [(entry.get("validation") or entry["train"])["loss"] for entry in epochs]
+    measured = [entry["validation"]["loss"] for entry in epochs if entry.get("validation")]
+    losses = measured or [entry["train"]["loss"] for entry in epochs]
     if len(losses) < 2:
         return "One epoch shows no trend: whether more would help cannot be seen from this run."
     first_share = (losses[0] - losses[1]) / (losses[0] - min(losses)) if losses[0] > min(losses) else 0.0

@@ -26,9 +26,10 @@ def retrieval_verdict(evaluation: Mapping[str, Any]) -> str:
     scores = evaluation["protocols"]["main"]
     own = scores.get("P@10")
     if own is None:
+        check = evaluation.get("label_free")
         return (
             "The images have no labels, so nothing here says whether a hit is right: look at the hits, and at how well "
-            "images are reconstructed from their codes."
+            f"images are reconstructed from their codes.{_without_labels(check) if check else ''}"
         )
     first = f"Of the ten images with the nearest codes, {percent(own['mean'], 1)} are of the query's class."
     return f"{first} {rank_sentence(f'A P@10 of {full(own)}', own, baselines_of(evaluation, 'P@10'))}"
@@ -69,6 +70,10 @@ def baselines_of(evaluation: Mapping[str, Any], measure: str) -> dict[str, Inter
     """Return a measure of every baseline that has it."""
     baselines = evaluation.get("baselines") or {}
     return {name: scores[measure] for name, scores in baselines.items() if scores and scores.get(measure)}
+
+
+def _without_labels(check: Mapping[str, Any]) -> str:
+    return f" What can be said without labels: {check['verdict']}. {check['explanation']}"
 
 
 def _joined(parts: Sequence[str]) -> str:

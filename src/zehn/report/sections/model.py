@@ -12,6 +12,8 @@ from zehn.report.prose import model as prose
 from zehn.report.sections.missing import note_missing
 from zehn.report.wording import bounds, breakable, count, decimal, duration, mean
 
+_OBJECTIVE_MEASURES = ("P@10", "mAP@1000", "MAP@R", "20-NN accuracy")
+
 
 def build(facts: Facts, gallery: Gallery) -> list[Section]:
     """Draw the architecture and show the ladder that led to it."""
@@ -52,7 +54,38 @@ def _show_ladder(facts: Facts, gallery: Gallery) -> list[Block]:
         gallery.hang("fig:evolution", "evolve/evolution", caption, alt),
         Items(reasons),
         Paragraph([prose.choose_rung(rungs, facts.architecture)]),
+        *_show_objectives(facts.evolve.get("objectives")),
     ]
+
+
+def _show_objectives(ladder: Mapping[str, Any] | None) -> list[Block]:
+    """Show the ladder of objectives as it was measured when this version of Zehn was made."""
+    if not ladder or not ladder["rungs"]:
+        return []
+    rungs = ladder["rungs"]
+    rows: Rows = [
+        [
+            str(rung["name"]),
+            _spread(rung["mse"], 4),
+            *(_spread(rung[name], 3) for name in _OBJECTIVE_MEASURES),
+            duration(rung["seconds"]["mean"]),
+            "yes" if rung["kept"] else "no",
+        ]
+        for rung in rungs
+    ]
+    best = max(range(len(rungs)), key=lambda index: float(rungs[index]["P@10"]["mean"]))
+    head = ["rung", "test MSE", *_OBJECTIVE_MEASURES, "training", "kept"]
+    caption = ["The ladder of objectives on CIFAR-10; small figures are standard deviations over seeds."]
+    return [
+        Paragraph([prose.describe_objectives(ladder), " ", ref("tab:objectives"), " has the figures."]),
+        Table("tab:objectives", caption, head, rows, marked=[best]),
+        Items([(str(rung["name"]), [rung["why"]]) for rung in rungs]),
+    ]
+
+
+def _spread(value: Mapping[str, float | None], digits: int) -> Cell | str:
+    deviation = value.get("std")
+    return Cell(decimal(value["mean"], digits), f"± {decimal(deviation, digits)}" if deviation is not None else "")
 
 
 def _tabulate_rungs(rungs: Sequence[Mapping[str, Any]]) -> Table:

@@ -32,8 +32,10 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
         "from the TensorBoard logs. The dotted line marks the epoch whose weights are kept."
     ]
     alt = "Four panels of curves over the epochs for training, validation and test images."
+    settings = facts.config.get("train", {})
+    course = prose.describe_course(history, settings.get("keep", "best"))
     blocks: list[Block] = [
-        Paragraph([prose.describe_recipe(facts.config.get("train", {}), history), " ", prose.describe_course(history)]),
+        Paragraph([prose.describe_recipe(settings, history), " ", course]),
         *_show_interruption(facts, len(epochs)),
         Heading("What the curves say"),
         Paragraph([ref("fig:curves"), ": ", prose.describe_trend(epochs), " ", prose.describe_gap(kept)]),
@@ -60,7 +62,8 @@ def _show_warnings(history: Mapping[str, Any]) -> list[Block]:
 
 def _tabulate_epochs(epochs: Sequence[Mapping[str, Any]], kept: Mapping[str, Any]) -> Table:
     """Set the first, the middle, the kept and the last epoch side by side."""
-    named = {"first": epochs[0], "middle": epochs[(len(epochs) - 1) // 2], "kept": kept, "last": epochs[-1]}
+    whole = [entry for entry in epochs if entry.get("validation")] or epochs
+    named = {"first": whole[0], "middle": whole[(len(whole) - 1) // 2], "kept": kept, "last": epochs[-1]}
     moments: dict[int, list[str]] = {}
     for name, entry in named.items():
         moments.setdefault(entry["epoch"], []).append(name)
