@@ -58,7 +58,7 @@ class Rung:
     architecture: str = "compact"
     objectives: Mapping[str, float] = field(default_factory=lambda: REBUILD)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    kept: bool = True
+    kept: bool = False
     """Whether the recipe of the presets has it."""
     teacher: str = ""
     """The rung whose model of the same seed this one learns from."""
@@ -68,11 +68,12 @@ RUNGS = (
     Rung("dense", "Two dense layers each way: what ten numbers keep of a picture without knowing it is one.", "dense"),
     Rung("conv", "Convolutions know that neighbouring pixels belong together.", "conv"),
     Rung("residual", "Depth, trainable because each block adds to what is there.", "residual"),
-    Rung("compact", "A mean over places and twice the mirror image: what is there counts, not where."),
+    Rung("compact", "A mean over places and twice the mirror image: what is there counts, not where.", kept=True),
     Rung(
         "+ denoising",
         "The clean picture from a cropped, recoloured view: the code may not hang on what a view changes.",
         objectives={"denoising": 1.0},
+        kept=True,
     ),
     Rung(
         "+ contrastive",
@@ -84,11 +85,13 @@ RUNGS = (
         "+ coding rate",
         "Four views instead of two agree, and all of them together fill the space: more is learnt from each picture.",
         objectives=RATE,
+        kept=True,
     ),
     Rung(
         "+ neighbours",
         "Pictures that look alike to the features are drawn together in the code, which views alone cannot do.",
         objectives=NEIGHBOURS,
+        kept=True,
     ),
     Rung(
         "+ self-labelling",
@@ -272,8 +275,8 @@ def describe(given: argparse.Namespace, dataset: Dataset) -> str:
     fit = f"training for {given.epochs} epochs" if given.epochs else f"{given.minutes:g} processor-minutes of training"
     seeds = f", {given.seeds} seeds" if given.seeds > 1 else ", one seed"
     return (
-        f"Each rung had {fit} on {dataset.n_train:,} images{seeds}; {dataset.n_test:,} queries ({dataset.name}) "
-        "against all images (main protocol)."
+        f"Each rung had {fit} on images drawn from {dataset.n_train:,}{seeds}; {dataset.n_test:,} queries "
+        f"({dataset.name}) against all images (main protocol)."
     )
 
 

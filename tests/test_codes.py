@@ -78,6 +78,14 @@ class TestFromNetwork:
         n_bytes = sum(weights.nbytes for weights in model.weights.values())
         assert sum(map(len, model.graphs.values())) < 40_000 + n_bytes / 100, "the graphs repeat the weights"
 
+    @pytest.mark.parametrize("image_size", [45, 100])
+    def test_compact_at_other_sizes(self, image_size: int) -> None:
+        network = lived_in("compact", image_size=image_size)
+        images = random_images(3, image_size)
+        model = codes.from_network(network, images)
+        expected = through_torch(network, images)
+        np.testing.assert_allclose(codes.encode(model, images), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
     @pytest.mark.parametrize("architecture", plugins.names("models"))
     def test_tensors_that_are_equal_when_they_are_exported(self, architecture: str) -> None:
         """The exporter merges them; other weights may be put in their places later, as rounding does."""

@@ -115,20 +115,18 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
         config.resolve(path=tmp_path / "absent.toml")
 
 
+def test_one_option_of_the_views_leaves_the_others() -> None:
+    assignment = "train.augment.least_area=0.3"
+    settings = config.resolve(assignments=[assignment])
+    assert settings.train.augment == {"side": 0.75, "least_area": 0.3}
+    assert config.changed(config.Config(), [assignment]) == settings
+
+
 def test_changed_keeps_everything_else() -> None:
     base = config.resolve("smoke")
     assert config.changed(base, ["query.n_hits=5"]) == dataclasses.replace(
         base, query=dataclasses.replace(base.query, n_hits=5)
     )
-
-
-def test_a_presets_model_options_count_for_its_architecture_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "PRESETS", {"standard": {"model": {"options": {"widths": [48, 96, 192]}}}})
-    assert config.resolve("standard").model.options["widths"] == [48, 96, 192]
-    assert config.resolve("standard", assignments=["model.architecture=conv"]).model.options == {}
-    assert config.resolve("standard", model={"architecture": "dense"}).model.options == {}
-    deeper = config.resolve("standard", assignments=["model.options.n_hidden=64"]).model.options
-    assert deeper == {"widths": [48, 96, 192], "n_hidden": 64}
 
 
 @pytest.mark.parametrize("preset", sorted(config.PRESETS))

@@ -53,7 +53,7 @@ class TrainConfig:
     """How the autoencoder is trained."""
 
     epochs: int = 0
-    """How often training sees every image; 0 asks for as many epochs as come nearest to ``n_seen``."""
+    """How often training sees every image; 0 asks for as many epochs as come nearest to ``n_seen``, at most 200."""
     n_seen: int = 100_000
     """Images that training sees, counted each time: a small collection is seen more often than a large one."""
     batch_size: int = 256
@@ -87,12 +87,14 @@ class TrainConfig:
     """``auto``, ``float32`` or ``bfloat16``."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``mps``."""
+    decoder_seen: int = 100_000
+    """Images that the decoder sees at the end, in whole epochs, while the encoder rests; 0 leaves it as it is."""
     measure_every: int = 1
     """Measure validation and test images after every so many epochs, and after the last one."""
     keep: str = "best"
     """Whose weights to keep: ``best``, of the epoch with the best validation loss, or ``last``."""
     patience: int = 0
-    """Stop after this many epochs without a better validation loss; 0 never stops early."""
+    """Stop after this many measurements without a better validation loss; 0 never stops early."""
 
 
 @dataclass(frozen=True)
@@ -157,17 +159,22 @@ class Config:
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "smoke": {
         "data": {"n_train": 10_000, "n_test": 2_000},
-        "train": {"n_seen": 20_000},
+        "train": {"n_seen": 20_000, "decoder_seen": 20_000},
         "evolve": {"n_train": 4_000, "n_queries": 500},
         "query": {"n_resamples": 200},
     },
     "quick": {},
-    "standard": {"data": {"validation_share": 0.02}, "train": {"n_seen": 600_000, "measure_every": 4}},
-    "full": {"data": {"validation_share": 0.02}, "train": {"n_seen": 800_000, "measure_every": 8}},
+    "standard": {
+        "data": {"validation_share": 0.02},
+        "train": {"n_seen": 600_000, "decoder_seen": 200_000, "measure_every": 4},
+    },
+    "full": {
+        "data": {"validation_share": 0.02},
+        "train": {"n_seen": 800_000, "decoder_seen": 300_000, "measure_every": 8},
+    },
 }
 """What each preset changes of the defaults: ``smoke`` takes minutes, ``quick`` a quarter of an hour and ``standard``
-about an hour on two cores; ``full`` is how the weights that ship were trained. Model options in a preset are those of
-the default architecture and count for no other."""
+about an hour on two cores; ``full`` is how the weights that ship were trained."""
 
 _LEAST: Mapping[str, Mapping[str, float]] = {
     "data": {"image_size": 28, "validation_share": 0.0, "n_train": 0, "n_test": 0},
@@ -175,6 +182,7 @@ _LEAST: Mapping[str, Mapping[str, float]] = {
     "train": {
         "epochs": 0,
         "n_seen": 1,
+        "decoder_seen": 0,
         "batch_size": 1,
         "learning_rate": 0.0,
         "muon_rate": 0.0,
@@ -218,9 +226,8 @@ def resolve(
     chosen = preset or named
     if chosen not in PRESETS:
         raise UnknownNameError("preset", chosen, PRESETS)
-    settings: dict[str, Any] = {"preset": chosen}
-    layers = (from_file, _parse_assignments(assignments), overrides)
-    for layer in (_fitting(PRESETS[chosen], layers), *layers):
+    settings: dict[str, Any] = {**dataclasses.asdict(Config()), "preset": chosen}
+    for layer in (PRESETS[chosen], from_file, _parse_assignments(assignments), overrides):
         if "preset" in layer:
             raise ConfigError("a preset is chosen with --preset (preset= in Python), not among the settings")
         settings = _merged(settings, layer)
@@ -282,14 +289,6 @@ def _parse_assignment(assignment: str) -> dict[str, Any]:
     for part in reversed(name.strip().split(".")):
         parsed = {part: parsed}
     return parsed
-
-
-def _fitting(preset: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return a preset without its model options if what is laid over it asks for another architecture."""
-    models = [layer["model"] for layer in layers if isinstance(layer.get("model"), Mapping)]
-    asked = [model["architecture"] for model in models if "architecture" in model]
-    fits = not asked or asked[-1] == ModelConfig.architecture
-    return preset if fits else {section: values for section, values in preset.items() if section != "model"}
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any], whole: Sequence[str] = ("objectives",)) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def test_muon_moves_the_convolutions_that_a_normalisation_follows() -> None:
     assert [group["weight_decay"] for group in groups] == [MUON.weight_decay, 0.0, 0.0]
 
 
-def test_adamw_moves_everything_by_default() -> None:
+def test_adamw_alone_moves_everything() -> None:
     groups = optimizers.build(layers(), TrainConfig(optimizer="adamw")).param_groups
     assert [len(group["params"]) for group in groups] == [3, 5]
 
@@ -76,7 +76,7 @@ def test_muon_keeps_the_length_of_a_kernel_but_for_its_own_step() -> None:
 def test_muon_and_adamw_leave_each_other_alone() -> None:
     module, alone = layers(), layers()
     moved(optimizers.build(module, MUON), module)
-    plain = TrainConfig(learning_rate=0.01)
+    plain = TrainConfig(optimizer="adamw", learning_rate=0.01)
     moved(optimizers.build(alone, plain), alone)
     torch.testing.assert_close(module.get_parameter("0.weight"), alone.get_parameter("0.weight"))
     assert not torch.allclose(module.get_parameter("2.weight"), alone.get_parameter("2.weight"))

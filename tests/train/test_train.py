@@ -24,6 +24,7 @@ CONFIG = TrainConfig(
     epochs=3,
     batch_size=32,
     objectives={"reconstruction": 1.0},
+    decoder_seen=0,
     optimizer="adamw",
     gradient_clip=1.0,
     learning_rate=5e-3,
@@ -492,3 +493,37 @@ def test_the_last_epoch_is_kept_if_asked(tmp_path: Path) -> None:
     assert history["best_epoch"] == 2
     with pytest.raises(ConfigError, match="keep must be one of best, last, came 'first'"):
         run(tmp_path, replace(CONFIG, keep="first"))
+
+
+def test_batch_normalisation_needs_two_images(tmp_path: Path) -> None:
+    network = models.build("compact", n_components=4, options={"widths": (8, 8), "depths": (1, 1)})
+    with pytest.raises(InputError, match="needs at least 2 images a batch, came 1 images in batches of 32"):
+        train(network, draw(1, 1), draw(0, 2), None, CONFIG, tmp_path)
+
+
+def test_patience_counts_what_was_measured(tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=9, measure_every=2, learning_rate=0.0, patience=2)
+    history = run(tmp_path, config)
+    assert history["best_epoch"] == 2
+    assert len(history["epochs"]) == 6
+    assert len(run(tmp_path, replace(config, keep="last"))["epochs"]) == 9
+
+
+def test_the_decoder_is_fitted_at_the_end_and_no_code_changes(tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=1, decoder_seen=10 * N_TRAIN)
+    plain, fitted = build(), build()
+    x_train, x_validation = draw(N_TRAIN, 1), draw(40, 2)
+    train(plain, x_train, x_validation, None, replace(config, decoder_seen=0), tmp_path / "plain", seed=7)
+    history = train(fitted, x_train, x_validation, None, config, tmp_path / "fitted", seed=7)
+    images = torch.from_numpy(x_validation).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        torch.testing.assert_close(fitted.encoder(images), plain.encoder(images), rtol=0, atol=0)
+        errors = [(network(images) - images).square().mean().item() for network in (plain, fitted)]
+    assert history["decoder"]["epochs"] == len(history["decoder"]["train_mse"]) == 10
+    assert history["decoder"]["validation_mse"] == pytest.approx(errors, rel=1e-3)
+    assert errors[1] < errors[0]
+    again = build()
+    resumed = train(again, x_train, x_validation, None, config, tmp_path / "fitted", seed=7, resume=True)
+    assert resumed["decoder"] == history["decoder"]
+    for name, value in fitted.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=0)

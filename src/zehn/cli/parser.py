@@ -67,7 +67,7 @@ def _add_run(subparsers: Any) -> None:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", metavar="NAME", help=_DATASET_HELP)
     parser.add_argument(
-        "--preset", metavar="NAME", help="smoke (minutes), quick (default), standard (an hour), full (a GPU)"
+        "--preset", metavar="NAME", help="smoke (minutes), quick (default), standard (an hour), full (as what ships)"
     )
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings from a TOML file, over the preset")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=_SET_HELP)

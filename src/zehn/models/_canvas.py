@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+TRUNK_SIDE = 16
+"""Widest image, in folded pixels, that a residual block sees."""
+
 
 class Pad(nn.Module):
     """Repeat the last row and column until the side is ``side``."""
@@ -46,3 +49,11 @@ def halved(side: int, times: int) -> list[int]:
     for _ in range(times):
         sides.append(-(-sides[-1] // 2))
     return sides
+
+
+def folded(image_size: int, n_stages: int) -> tuple[int, list[int]]:
+    """Return how many pixels to fold along each side, and the sides at each stage, in folded pixels, finest first."""
+    fold = 2
+    while image_size > fold * TRUNK_SIDE:
+        fold *= 2
+    return fold, halved(-(-image_size // fold), n_stages - 1)

@@ -4,7 +4,7 @@ Pixels are folded into channels, then come residual blocks with batch normalisat
 three resolutions, their mean over all places, and a small perceptron that reads the code. The mean makes features that
 survive a shift or a crop, which is what comparing views asks for, and lets views be smaller than the images. Batch
 normalisation learns faster than other kinds where time is short. In use, an image and its mirror image are looked at
-together and their features averaged, as airbench does when it tests (Jordan, arXiv 2404.00498, section 3.6).
+together and their features averaged, as classifiers average over views in a test (Jordan, arXiv 2404.00498).
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ from torch import Tensor, nn
 from zehn.errors import ConfigError
 from zehn.models import N_CHANNELS, Decoder, Encoder
 from zehn.models._blocks import painter
-from zehn.models._canvas import halved
-
-_TRUNK_SIDE = 16
-"""Widest image, in folded pixels, that a residual block sees."""
+from zehn.models._canvas import folded
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,9 @@ class PostNormBlock(nn.Module):
         super().__init__()
         self.first, self.first_norm = nn.Conv2d(width, wider, 3, stride, 1, bias=False), nn.BatchNorm2d(wider)
         self.second, self.second_norm = nn.Conv2d(wider, wider, 3, 1, 1, bias=False), nn.BatchNorm2d(wider)
-        changes = stride > 1 or width != wider
-        projection = (nn.Conv2d(width, wider, 1, stride, bias=False), nn.BatchNorm2d(wider))
-        self.shortcut = nn.Sequential(*projection) if changes else nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or width != wider:
+            self.shortcut = nn.Sequential(nn.Conv2d(width, wider, 1, stride, bias=False), nn.BatchNorm2d(wider))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (n, wider, h / stride, w / stride) for (n, width, h, w)."""
@@ -111,10 +108,7 @@ class Mirrored(nn.Sequential):
 
 def build(n_components: int, image_size: int, options: Options) -> tuple[Encoder, Decoder]:
     """Build both halves for images of the given side."""
-    fold = 2
-    while image_size > fold * _TRUNK_SIDE:
-        fold *= 2
-    sides = halved(-(-image_size // fold), len(options.decoder_widths) - 1)
+    fold, sides = folded(image_size, len(options.decoder_widths))
     layers = [
         PadTo(fold),
         nn.PixelUnshuffle(fold),

@@ -1,4 +1,4 @@
-"""Deep residual convolutions, the default: pixels folded into channels, then residual blocks at three resolutions.
+"""Deep residual convolutions: pixels folded into channels, then residual blocks at three resolutions.
 
 Most of what ten numbers can say is coarse, so the work is done at 16 × 16 pixels and below: the first layer folds
 2 × 2 pixels of a 32-pixel image (4 × 4 of a 64-pixel one …) into channels, the last one unfolds them again (Shi et
@@ -17,10 +17,7 @@ from torch import nn
 from zehn.errors import ConfigError
 from zehn.models import N_CHANNELS, Decoder, Encoder
 from zehn.models._blocks import blocks, group_norm, painter
-from zehn.models._canvas import halved, padded
-
-_TRUNK_SIDE = 16
-"""Widest image, in folded pixels, that a residual block sees."""
+from zehn.models._canvas import folded, padded
 
 
 @dataclass(frozen=True)
@@ -47,10 +44,7 @@ class Options:
 
 def build(n_components: int, image_size: int, options: Options) -> tuple[Encoder, Decoder]:
     """Build both halves for images of the given side."""
-    fold = 2
-    while image_size > fold * _TRUNK_SIDE:
-        fold *= 2
-    sides = halved(-(-image_size // fold), len(options.widths) - 1)
+    fold, sides = folded(image_size, len(options.widths))
     n_features = options.widths[-1] * sides[-1] ** 2
     look = nn.Sequential(
         *padded(image_size, sides[0] * fold),

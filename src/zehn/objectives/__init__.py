@@ -93,9 +93,13 @@ class Step:
     @property
     def compared(self) -> tuple[Tensor, Tensor]:
         """Images and reconstructions to measure: the clean ones, unless training decoded only views."""
-        if self.network.training and _COMPARED in self._kept and "reconstructions" not in vars(self):
-            return self._kept[_COMPARED]
-        return self.images, self.reconstructions
+        if not self.network.training or "reconstructions" in vars(self):
+            return self.images, self.reconstructions
+        if _COMPARED not in self._kept:  # nothing was decoded: look, without moving any running statistics
+            self.network.eval()
+            self.compare(self.images, self.network(self.images))
+            self.network.train()
+        return self._kept[_COMPARED]
 
     def compare(self, images: Tensor, reconstructions: Tensor) -> tuple[Tensor, Tensor]:
         """Note what an objective holds against each other, to be measured if no clean image is decoded."""

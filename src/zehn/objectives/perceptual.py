@@ -17,6 +17,7 @@ from zehn.objectives import Step
 from zehn.objectives._checks import check_choice, check_share
 from zehn.objectives._momentum import Momentum
 from zehn.objectives._precision import in_float32
+from zehn.objectives.reconstruction import pair
 
 _LEAST_VARIANCE = 1e-12
 
@@ -48,10 +49,7 @@ class Objective(nn.Module):
         """Return the loss of one step, a scalar."""
         if self.training and torch.is_grad_enabled():
             self.slow_encoder.update(step.network.encoder, self.decay)
-        if self.view == "augmented":
-            images, reconstructions = step.views[0], step.view_reconstructions
-        else:
-            images, reconstructions = step.images, step.reconstructions
+        images, reconstructions = pair(step, self.view)
         looking = self.slow_encoder.copy.eval()
         with torch.no_grad():
             wanted = looking.features(images)  # type: ignore[operator]

@@ -44,14 +44,15 @@ class Objective(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Return the loss of one step, a scalar."""
-        images, reconstructions = self._pairs(step)
-        return distortion(images, reconstructions, self.ssim_weight)
+        return distortion(*pair(step, self.view), self.ssim_weight)
 
-    def _pairs(self, step: Step) -> tuple[Tensor, Tensor]:
-        if self.view == "clean":
-            return step.images, step.reconstructions
-        view = step.views[0]
-        return step.compare(view, resized(step.view_reconstructions, view.shape[-1]))
+
+def pair(step: Step, view: str) -> tuple[Tensor, Tensor]:
+    """Return images and what they are decoded to, of one size: the ``clean`` ones or the first ``augmented`` views."""
+    if view == "clean":
+        return step.images, step.reconstructions
+    first = step.views[0]
+    return step.compare(first, resized(step.view_reconstructions, first.shape[-1]))
 
 
 def distortion(images: Tensor, reconstructions: Tensor, ssim_weight: float) -> Tensor:

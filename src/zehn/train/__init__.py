@@ -22,12 +22,13 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from jaxtyping import UInt8
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from zehn import codes, objectives, store
 from zehn.config import TrainConfig
-from zehn.errors import ConfigError, TrainingError
+from zehn.errors import ConfigError, InputError, TrainingError
 from zehn.models import Network
-from zehn.train import batches, checkpoints
+from zehn.train import batches, checkpoints, finish
 from zehn.train.boards import read_scalars
 from zehn.train.diary import Diary, Progress, StoppedError, new_history
 from zehn.train.learner import Images, Learner
@@ -42,6 +43,8 @@ _LIGHTNING_PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 _MAY_DIFFER = ("device", "precision")
 """Settings that a resumed training may have otherwise than it began; the precision chosen then is kept."""
 
+_LEAST_NORMALISED = 2
+"""Images that a batch must hold for their variance to mean anything."""
 _MOST_EPOCHS = 200
 """However few the images are, unless more epochs are asked for: what can be learnt from them has been by then."""
 
@@ -85,9 +88,11 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
             ``loss`` (mean of the epoch so far), ``images_per_second`` and ``seconds_left``.
 
     Returns:
-        ``epochs`` (each ``epoch``, ``train``/``validation``/``test`` with ``loss``, ``mse``, ``psnr``,
-        ``channel_accuracy``; ``learning_rate``, ``images_per_second``, ``seconds``), ``best_epoch``, ``warnings``
-        (``kind``, ``epoch``, ``message``), ``precision``, ``device``, ``seconds``, ``start``, ``interrupted``.
+        ``n_epochs`` (how many were planned), ``epochs`` (each ``epoch``, ``train``/``validation``/``test`` with
+        ``loss``, ``mse``, ``psnr``, ``channel_accuracy``, or None where not measured; ``learning_rate``,
+        ``images_per_second``, ``seconds``), ``best_epoch``, ``warnings`` (``kind``, ``epoch``, ``message``),
+        ``precision``, ``device``, ``seconds``, ``start``, ``interrupted`` and, where the decoder was fitted at the end,
+        ``decoder`` (see :func:`zehn.train.finish.fit_decoder`).
 
     Raises:
         InputError: images of another type or size than the network takes, or none to train on.
@@ -104,6 +109,12 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
         raise ConfigError(f"train.keep must be one of {', '.join(KEPT)}, came {config.keep!r}")
     if seed < 0:
         raise ConfigError(f"seed must be at least 0, came {seed}")
+    if min(config.batch_size, len(x_train)) < _LEAST_NORMALISED and _normalises_batches(network):
+        raise InputError(
+            f"batch normalisation, which {network.architecture!r} has, needs at least {_LEAST_NORMALISED} images a "
+            f"batch, came {len(x_train)} images in batches of {config.batch_size}; give more, or take another "
+            "architecture"
+        )
     config = dataclasses.replace(config, epochs=count_epochs(config, len(x_train)))
     settings = _settings(network, images, config, seed, start)
     state = _find_state(folder, settings, resume=resume)
@@ -113,7 +124,15 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
 
 def count_epochs(config: TrainConfig, n_images: int) -> int:
     """Return how many epochs a training on so many images has: as many as are asked for, or come nearest to it."""
-    return config.epochs or min(_MOST_EPOCHS, max(1, round(config.n_seen / n_images)))
+    return config.epochs or _count(config.n_seen, n_images)
+
+
+def _normalises_batches(network: Network) -> bool:
+    return any(isinstance(module, _BatchNorm) for module in network.modules())
+
+
+def _count(n_seen: int, n_images: int) -> int:
+    return min(_MOST_EPOCHS, max(1, round(n_seen / n_images)))
 
 
 def _train(
@@ -138,7 +157,7 @@ def _train(
     device = choose_device(config.device)
     history = new_history() if state is None else state["history"]
     precision = history.get("precision") or choose_precision(config.precision, device, network, mixture)
-    history |= {"precision": precision, "device": device, "start": settings["start"]}
+    history |= {"precision": precision, "device": device, "start": settings["start"], "n_epochs": config.epochs}
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = Learner(network, mixture, images, config, settings["seed"], precision).train()
     diary = Diary(folder, history, settings, progress)
@@ -150,7 +169,24 @@ def _train(
         diary.close()
         network.to("cpu").eval()
     network.load_state_dict(_best_weights(folder, network))
+    if not history["interrupted"]:
+        _finish(diary, network, images, config)
     return history
+
+
+def _finish(diary: Diary, network: Network, images: Images, config: TrainConfig) -> None:
+    """Fit the decoder to the weights that are kept, or take it as it was fitted by the training that is resumed."""
+    path, history = checkpoints.final_path(diary.folder), diary.history
+    if path.is_file():
+        kept = checkpoints.load(path)
+        network.load_state_dict(kept["network"])
+        diary.note_decoder(kept["decoder"])
+    elif config.decoder_seen:
+        n_epochs = _count(config.decoder_seen, len(images.train))
+        ways = {"device": history["device"], "precision": history["precision"], "seed": diary.settings["seed"]}
+        fitted = finish.fit_decoder(network, images, config, n_epochs, **ways)
+        checkpoints.save(path, {"network": network.state_dict(), "decoder": fitted})
+        diary.note_decoder(fitted)
 
 
 def _load_network(path_or_name: str) -> Network:

@@ -27,6 +27,11 @@ def best_path(folder: Path) -> Path:
     return folder / "checkpoints" / "best.ckpt"
 
 
+def final_path(folder: Path) -> Path:
+    """Return where the weights are kept once the decoder was fitted at the end."""
+    return folder / "checkpoints" / "final.ckpt"
+
+
 def last_path(folder: Path) -> Path:
     """Return where the newest checkpoint is kept, from which a training resumes."""
     return folder / "checkpoints" / "last.ckpt"

@@ -46,6 +46,7 @@ class Diary(pl.Callback):
         self, folder: Path, history: dict[str, Any], settings: dict[str, Any], progress: Progress | None
     ) -> None:
         self.folder, self.history, self.settings, self.stop_asked = folder, history, settings, False
+        self._validates = False
         self._tell, self._told, self._board = progress, 0.0, Board(folder / "logs")
         self._began, self._began_at = time.perf_counter(), 0.0
 
@@ -61,6 +62,12 @@ class Diary(pl.Callback):
     def note_lost(self, epoch: int, message: str) -> None:
         """Write down in the history, for the report, that the loss became no number; the checkpoint stays sound."""
         watch.note_lost(self.history, epoch, message)
+        self._write_history()
+
+    def note_decoder(self, fitted: dict[str, Any]) -> None:
+        """Write down how the decoder was fitted at the end."""
+        self.history["decoder"] = fitted
+        self.history["seconds"] += fitted["seconds"]
         self._write_history()
 
     def _write_history(self) -> None:
@@ -99,6 +106,7 @@ class Diary(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Learner) -> None:  # type: ignore[override]
         """Write down the epoch, look for trouble, save; stop when asked to or when it no longer gets better."""
         pl_module.settle()
+        self._validates = "validation" in pl_module.images.evaluated
         row = _row(pl_module)
         self.history["epochs"].append(row)
         self.history["seconds"] += row["seconds"]
@@ -153,7 +161,12 @@ class Diary(pl.Callback):
                 log.warning("epoch %d: %s", epoch, message)
 
     def _is_patience_over(self, patience: int) -> bool:
-        return bool(patience) and len(self.history["epochs"]) - (self.history["best_epoch"] or 0) >= patience
+        best = self.history["best_epoch"]
+        if not patience or best is None:
+            return False
+        since = self.history["epochs"][best:]
+        n_measured = sum(row["validation"] is not None for row in since) if self._validates else len(since)
+        return n_measured >= patience
 
 
 def new_history() -> dict[str, Any]:

@@ -24,10 +24,8 @@ _BETAS = (0.9, 0.99)
 _MOMENTUM = 0.6
 """Of Muon, as in airbench94_muon."""
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic iteration that turns a matrix orthogonal: steep at zero, singular values end between 0.7 and 1.2."""
+"""Of the quintic iteration that turns a matrix orthogonal: steep at zero, so that small singular values grow fast."""
 _N_ITERATIONS = 3
-_LEAST_FAN_IN = 16
-"""A convolution of fewer channels sees pixels; airbench leaves it to the other optimiser."""
 _TINY = 1e-7
 
 
@@ -92,7 +90,11 @@ class MuonAndAdamW(torch.optim.AdamW):
 
 
 def orthogonal(matrix: Float[Tensor, "m n"]) -> Float[Tensor, "m n"]:
-    """Return about the nearest matrix whose singular values are all 1, by a Newton–Schulz iteration."""
+    """Turn a matrix towards the nearest one whose singular values are all 1, by a Newton–Schulz iteration.
+
+    Three steps bring singular values of 0.05 of the matrix's norm and more to between 0.3 and 1.3; smaller ones stay
+    smaller.
+    """
     a, b, c = _COEFFICIENTS
     x = matrix / matrix.norm().clamp_min(_TINY)
     is_tall = len(x) > x.shape[1]
@@ -104,9 +106,10 @@ def orthogonal(matrix: Float[Tensor, "m n"]) -> Float[Tensor, "m n"]:
 
 
 def _scale_free(module: nn.Module) -> list[nn.Parameter]:
-    """Return the kernels of convolutions without a bias, which have none because a normalisation follows."""
-    return [
-        layer.get_parameter("weight")
-        for layer in module.modules()
-        if isinstance(layer, nn.Conv2d) and layer.bias is None and layer.in_channels >= _LEAST_FAN_IN
-    ]
+    """Return the kernels of convolutions without a bias, which have none because a normalisation follows.
+
+    The first convolution, which sees pixels, is not among them.
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+    kernels = [layer.get_parameter("weight") for layer in layers[1:] if layer.bias is None]
+    return [kernel for kernel in kernels if kernel.requires_grad]

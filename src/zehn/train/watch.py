@@ -63,8 +63,8 @@ def note_overfitting(history: dict[str, Any], epoch: int) -> str | None:
     if told or not is_overfitting(history["epochs"]):
         return None
     message = (
-        f"over-fitting: in the last {_WINDOW} epochs the training loss fell while the validation loss was above its "
-        f"best, of epoch {history['best_epoch']}, whose weights are kept; fewer train.epochs or more images may help"
+        f"over-fitting: in the last {_WINDOW} epochs that were measured the training loss fell while the validation "
+        'loss was above its best before them; fewer train.epochs, train.keep = "best" or more images may help'
     )
     history["warnings"].append({"kind": "over-fitting", "epoch": epoch, "message": message})
     return message

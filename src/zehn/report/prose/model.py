@@ -49,9 +49,9 @@ def describe_ladder(budget: Mapping[str, Any]) -> str:
     queries = f", and scored with {count(budget['n_queries'])} test images" if budget.get("n_queries") else ""
     return (
         f"Each architecture was trained in the same way on the same {count(budget.get('n_train'))} images for "
-        f"{plural(int(budget.get('epochs', 1)), 'epoch')}{queries}. The budget is small on purpose: the figures tell "
-        "the architectures apart but are below what the final model reaches. One training each, so that small "
-        "differences may be the seed's."
+        f"{plural(int(budget.get('epochs', 1)), 'epoch')}{queries}. All of them were "
+        "trained for reconstruction alone, on a budget that is small on purpose: it tells the architectures apart, "
+        "no more. One training each, so that small differences may be the seed's."
     )
 
 
@@ -100,6 +100,6 @@ def describe_objectives(ladder: Mapping[str, Any]) -> str:
     """Say how the ladder of objectives was measured."""
     return (
         "Architecture alone keeps colour and layout. What makes a code tell kinds apart is what it is trained for, and "
-        f"that shows only in longer trainings than this run has time for. {ladder['budget']} The best of each column "
-        "that was kept is in the recipe of the presets; a rung marked as not kept did not pay for itself there."
+        f"that shows only in longer trainings than this run has time for. {ladder['budget']} Rungs "
+        "marked as kept are in the recipe of the presets."
     )

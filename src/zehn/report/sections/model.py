@@ -75,7 +75,7 @@ def _show_objectives(ladder: Mapping[str, Any] | None) -> list[Block]:
     ]
     best = max(range(len(rungs)), key=lambda index: float(rungs[index]["P@10"]["mean"]))
     head = ["rung", "test MSE", *_OBJECTIVE_MEASURES, "training", "kept"]
-    caption = ["The ladder of objectives on CIFAR-10; small figures are standard deviations over seeds."]
+    caption = ["The ladder of objectives; small figures are standard deviations over seeds."]
     return [
         Paragraph([prose.describe_objectives(ladder), " ", ref("tab:objectives"), " has the figures."]),
         Table("tab:objectives", caption, head, rows, marked=[best]),

@@ -39,6 +39,7 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
         *_show_interruption(facts, len(epochs)),
         Heading("What the curves say"),
         Paragraph([ref("fig:curves"), ": ", prose.describe_trend(epochs), " ", prose.describe_gap(kept)]),
+        *([Paragraph([prose.describe_decoder(history["decoder"])])] if history.get("decoder") else []),
         *(_show_warnings(history) or [Paragraph([prose.NO_WARNINGS])]),
         _tabulate_epochs(epochs, kept),
         gallery.hang("fig:curves", "train/curves", caption, alt),
@@ -49,7 +50,8 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:
 def _show_interruption(facts: Facts, n_epochs: int) -> list[Block]:
     if not facts.unfinished:
         return []
-    text = prose.describe_interruption(n_epochs, facts.config.get("train", {}).get("epochs"))
+    planned = (facts.history or {}).get("n_epochs") or facts.config.get("train", {}).get("epochs")
+    text = prose.describe_interruption(n_epochs, planned)
     return [Note([text], title="Unfinished"), Listing([remedy(facts, "train")])]
 
 
