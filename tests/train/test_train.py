@@ -509,8 +509,9 @@ def test_patience_counts_what_was_measured(tmp_path: Path) -> None:
     assert len(run(tmp_path, replace(config, keep="last"))["epochs"]) == 9
 
 
-def test_the_decoder_is_fitted_at_the_end_and_no_code_changes(tmp_path: Path) -> None:
-    config = replace(CONFIG, epochs=1, decoder_seen=10 * N_TRAIN)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_decoder_is_fitted_at_the_end_and_no_code_changes(tmp_path: Path, precision: str) -> None:
+    config = replace(CONFIG, epochs=1, decoder_seen=10 * N_TRAIN, precision=precision)
     plain, fitted = build(), build()
     x_train, x_validation = draw(N_TRAIN, 1), draw(40, 2)
     train(plain, x_train, x_validation, None, replace(config, decoder_seen=0), tmp_path / "plain", seed=7)
@@ -520,7 +521,7 @@ def test_the_decoder_is_fitted_at_the_end_and_no_code_changes(tmp_path: Path) ->
         torch.testing.assert_close(fitted.encoder(images), plain.encoder(images), rtol=0, atol=0)
         errors = [(network(images) - images).square().mean().item() for network in (plain, fitted)]
     assert history["decoder"]["epochs"] == len(history["decoder"]["train_mse"]) == 10
-    assert history["decoder"]["validation_mse"] == pytest.approx(errors, rel=1e-3)
+    assert history["decoder"]["validation_mse"] == pytest.approx(errors, rel=2e-2)
     assert errors[1] < errors[0]
     again = build()
     resumed = train(again, x_train, x_validation, None, config, tmp_path / "fitted", seed=7, resume=True)

@@ -6,6 +6,7 @@ change no code, so that they can be fitted afterwards, from codes made once, at 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
 from typing import Any
@@ -31,8 +32,9 @@ def fit_decoder(
 ) -> dict[str, Any]:
     """Train the decoder alone, in place, on the codes of the training images as the encoder gives them in use.
 
-    The schedule, the optimiser and the batches are those of the training; the learning rate starts anew. Afterwards the
-    network is on the processor and in evaluation mode.
+    Schedule, AdamW and batches are those of the training; the learning rate starts anew. A decoder that
+    reconstructs the validation images worse afterwards stays as it was. The network ends on the processor and in
+    evaluation mode.
 
     Returns:
         ``epochs``, ``train_mse`` (of each epoch), ``validation_mse`` (before and after; None without validation
@@ -41,12 +43,15 @@ def fit_decoder(
     """
     began = time.perf_counter()
     network.to(device).eval()
-    coarse = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
-    with coarse:
+    coarse = precision == "bfloat16"
+    with torch.autocast(device, torch.bfloat16, enabled=coarse):
         codes = _encode(network, images.train, config, device)
-        before = _measure(network, images.validation, config, device)
-        errors = _fit(network, images.train, codes, config, n_epochs, seed)
+        before, kept = _measure(network, images.validation, config, device), copy.deepcopy(network.decoder.state_dict())
+    errors = _fit(network, images.train, codes, config, n_epochs, seed, coarse=coarse)
+    with torch.autocast(device, torch.bfloat16, enabled=coarse):
         after = _measure(network, images.validation, config, device)
+    if before is not None and after is not None and after > before:
+        network.decoder.load_state_dict(kept)
     network.to("cpu").eval()
     return {
         "epochs": n_epochs,
@@ -63,6 +68,8 @@ def _fit(
     config: TrainConfig,
     n_epochs: int,
     seed: int,
+    *,
+    coarse: bool,
 ) -> list[float]:
     decoder = network.decoder.train()
     optimizer = optimizers.build(decoder, dataclasses.replace(config, optimizer="adamw"))
@@ -76,19 +83,16 @@ def _fit(
             for group in optimizer.param_groups:
                 group["lr"] = factor * group["peak"]
             rows = order[batch.index * stack.size : (batch.index + 1) * stack.size]
-            losses.append(_step(decoder, optimizer, codes[torch.from_numpy(rows).to(codes.device)], batch.images))
+            # one context for each step: it remembers the weights that it rounded
+            with torch.autocast(codes.device.type, torch.bfloat16, enabled=coarse):
+                painted = decoder(codes[torch.from_numpy(rows).to(codes.device)])
+            loss = nn.functional.mse_loss(painted, batches.as_input(batch.images.to(codes.device)))
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            losses.append(loss.detach())
         errors.append(torch.stack(losses).mean().item())
     return errors
-
-
-def _step(
-    decoder: nn.Module, optimizer: torch.optim.Optimizer, codes: Tensor, images: UInt8[Tensor, "b h w 3"]
-) -> Tensor:
-    loss: Tensor = nn.functional.mse_loss(decoder(codes), batches.as_input(images.to(codes.device)))
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return loss.detach()
 
 
 @torch.no_grad()
