@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import ModuleType
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -25,12 +26,17 @@ def project(
     """
     if len(codes) < 4:
         raise InputError(f"expected at least 4 codes for a map, came {len(codes)}; take more images")
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of TensorFlow that it does without, and of the one core that the seed asks for
-        umap = plugins.require("umap", "train")
+    umap, threadpoolctl = _require_umap(), plugins.require("threadpoolctl", "train")
+    # numba, which UMAP is made with, sets the threads of the OpenMP that PyTorch shares, and sums then round otherwise
+    with threadpoolctl.threadpool_limits(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the one core that the seed asks for
         mapped = umap.UMAP(
             n_neighbors=min(n_neighbors, len(codes) - 1), min_dist=min_dist, random_state=seed, n_jobs=1
         ).fit_transform(codes)
     return np.asarray(mapped, dtype=np.float32)
+
+
+def _require_umap() -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of TensorFlow that it does without
+        return plugins.require("umap", "train")
