@@ -14,6 +14,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(zehn.__all__) == zehn.__all__
     assert zehn.__all__ == [
         "Autoencoder",
+        "Collection",
         "Config",
         "Dataset",
         "Model",

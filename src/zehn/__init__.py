@@ -15,16 +15,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zehn.autoencoder import Autoencoder
+    from zehn.collection import Collection
     from zehn.config import Config
     from zehn.datasets import Dataset
     from zehn.datasets import load as load_dataset
     from zehn.errors import ZehnError
     from zehn.store import Model, Run, load_model
 
-__all__ = ["Autoencoder", "Config", "Dataset", "Model", "Run", "ZehnError", "__version__", "load_dataset", "load_model"]
+__all__ = [
+    "Autoencoder",
+    "Collection",
+    "Config",
+    "Dataset",
+    "Model",
+    "Run",
+    "ZehnError",
+    "__version__",
+    "load_dataset",
+    "load_model",
+]
 
 _HOMES = {
     "Autoencoder": ("zehn.autoencoder", "Autoencoder"),
+    "Collection": ("zehn.collection", "Collection"),
     "Config": ("zehn.config", "Config"),
     "Dataset": ("zehn.datasets", "Dataset"),
     "Model": ("zehn.store", "Model"),

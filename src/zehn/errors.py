@@ -11,6 +11,8 @@ Each says what was expected, what came, and what to do next. The tree::
     │   ├── DownloadError      a download that could not be finished
     │   └── ImageError         one image file that cannot be read
     ├── ModelFileError         a model file that is cut short, tampered with or foreign
+    ├── CollectionError        a collection that is missing, damaged, read-only or of another version
+    │   └── BusyError          another process writes to it and does not finish
     ├── RunError               a run folder that is missing, unwritable or of another version
     ├── TrainingError          a training that cannot go on, such as a loss that is no number
     └── MissingExtraError      an optional dependency that is not installed (also an ImportError)
@@ -69,6 +71,14 @@ class ModelFileError(ZehnError):
 
 class RunError(ZehnError):
     """A run folder that is missing, unwritable or written by another version."""
+
+
+class CollectionError(ZehnError):
+    """A collection that is missing, damaged, read-only or of another version, or a disk that refuses to keep it."""
+
+
+class BusyError(CollectionError):
+    """Another process writes to the collection and does not finish in time."""
 
 
 class TrainingError(ZehnError):

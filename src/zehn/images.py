@@ -35,6 +35,8 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp",
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _FORMATS_SAID = "JPEG, PNG, WebP, BMP, TIFF or GIF"
 _ORIENTATION_TAG = 0x0112
+_ON_ITS_SIDE = (5, 6, 7, 8)
+"""Orientations in EXIF that swap width and height."""
 _WHITE = (255, 255, 255)
 _OVERSAMPLING = 2
 _REDUCING_GAP = 3.0
@@ -93,6 +95,15 @@ def read_bytes(path: Path) -> bytes:
 def _open_at_once(path: str, flags: int) -> int:
     """Open a file without waiting, as a pipe nobody writes to would make us, and never as our terminal."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Return width and height of an image that :func:`read_image` has read, as they are once it is upright."""
+    from PIL import Image
+
+    with Image.open(BytesIO(data)) as picture:
+        width, height = picture.size
+        return (height, width) if _orientation(picture) in _ON_ITS_SIDE else (width, height)
 
 
 def read_square(

@@ -162,6 +162,8 @@ def _onnx_pass(model: Model, half: str) -> Pass:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _LOG_ERRORS_ONLY
     options.intra_op_num_threads = count_threads()
+    # threads that spin while they wait take the processor from whatever decodes the next images
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     weights = _float32_weights(model, half)
     options.add_external_initializers(
         list(weights), [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]

@@ -1,74 +1,88 @@
-"""Engines: what stores prepared codes and answers nearest-neighbour queries. A file here is an engine.
+"""Engines: what stores a collection's records and codes and answers nearest-neighbour queries. A file is an engine.
 
-An engine knows the base metrics "l2", "l1" and "linf" and no distance by name: :mod:`zehn.distances` prepares the codes
-that go in and finishes the base distances that come out.
+An engine's file has ``Options``, the ``SCHEMES`` of the addresses that are its own ("" is a path), and ``create``,
+``connect`` and ``exists``. Engines know no distance by name: :mod:`zehn.distances` prepares codes so that one of the
+base metrics "l2", "l1" and "linf" keeps its order, and finishes what these return.
+
+:class:`Index` is no engine: it holds prepared codes in memory, for whoever needs neighbours and no store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
-
-import numpy as np
-from jaxtyping import Float, Float32, Int, Int64
+from os import PathLike, fspath
+from types import ModuleType
+from typing import Any
 
 from zehn import plugins
+from zehn.engines._index import Index
+from zehn.engines._protocol import N_BATCH, Engine, Neighbors, NewRecord, Record, Reencoding
+from zehn.errors import UnknownNameError
+
+__all__ = [
+    "N_BATCH",
+    "Engine",
+    "Index",
+    "Neighbors",
+    "NewRecord",
+    "Record",
+    "Reencoding",
+    "connect",
+    "create",
+    "exists",
+]
 
 
-@runtime_checkable
-class Engine(Protocol):
-    """What every engine does; ``Engine(options)`` in the engine's file makes an empty one."""
-
-    def __len__(self) -> int:
-        """Return how many codes are stored."""
-        ...
-
-    def add(self, ids: Int[np.ndarray, " n"], codes: Float[np.ndarray, "_ d"]) -> None:
-        """Store prepared codes (n, d) under ids (n,) that are new to the engine.
-
-        Raises:
-            InputError: ids that are there already or given twice, another number of ids or dimensions, no numbers.
-
-        """
-        ...
-
-    def remove(self, ids: Int[np.ndarray, " n"]) -> None:
-        """Forget the codes of ids (n,).
-
-        Raises:
-            InputError: ids that are not there.
-
-        """
-        ...
-
-    def search(
-        self,
-        queries: Float[np.ndarray, "q d"],
-        k: int,
-        metric: str = "l2",
-        exclude: Int[np.ndarray, " q"] | None = None,
-    ) -> tuple[Int64[np.ndarray, "q k"], Float32[np.ndarray, "q k"]]:
-        """Return the ids of the k nearest codes of each prepared query, nearest first, and their base distances.
-
-        Equal distances are ordered by id, also where they decide who is among the k. ``exclude`` names one id per query
-        that is left out, usually its own (an id that is not stored leaves out nothing). Where fewer than k are left,
-        the rest of the row has id −1 at distance infinity.
-
-        Raises:
-            InputError: k below 1, another number of dimensions, or queries that are no numbers.
-            UnknownNameError: another metric.
-
-        """
-        ...
-
-
-def build(name: str = "memory", options: Mapping[str, Any] | None = None) -> Engine:
-    """Return an empty engine.
+def create(
+    address: str | PathLike[str],
+    n_components: int,
+    facts: Mapping[str, str] | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+) -> Engine:
+    """Make an empty store at an address, a path or a URL such as ``postgresql://…``, and open it for writing.
 
     Raises:
-        UnknownNameError: there is no such engine; the message suggests the closest name.
-        ConfigError: an option that it does not have, or a value of the wrong type.
+        CollectionError: something is there already, or the place cannot be written to.
+        UnknownNameError: no engine has addresses of that kind.
+        ConfigError: an option that the engine does not have.
+        InputError: less than one dimension.
 
     """
-    plugin = plugins.load("engines", name)
-    return plugin.Engine(plugins.options(plugin, options))
+    plugin = _plugin_of(fspath(address))
+    return plugin.create(fspath(address), n_components, dict(facts or {}), plugins.options(plugin, options))
+
+
+def connect(
+    address: str | PathLike[str], *, read_only: bool = False, options: Mapping[str, Any] | None = None
+) -> Engine:
+    """Open the store at an address; where it was made by an older Zehn it is brought up to date.
+
+    Raises:
+        CollectionError: nothing is there, or no collection, a damaged one or that of a newer Zehn.
+        UnknownNameError: no engine has addresses of that kind.
+        ConfigError: an option that the engine does not have.
+
+    """
+    plugin = _plugin_of(fspath(address))
+    return plugin.connect(fspath(address), plugins.options(plugin, options), read_only=read_only)
+
+
+def exists(address: str | PathLike[str]) -> bool:
+    """Return whether something is at an address.
+
+    Raises:
+        UnknownNameError: no engine has addresses of that kind.
+
+    """
+    return _plugin_of(fspath(address)).exists(fspath(address))
+
+
+def _plugin_of(address: str) -> ModuleType:
+    before, separator, _ = address.partition("://")
+    scheme = before if separator else ""
+    found = {name: plugins.load("engines", name) for name in plugins.names("engines")}
+    for plugin in found.values():
+        if scheme in plugin.SCHEMES:
+            return plugin
+    raise UnknownNameError("kind of address", scheme, [name for plugin in found.values() for name in plugin.SCHEMES])

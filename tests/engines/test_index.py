@@ -1,4 +1,4 @@
-"""One suite for every engine: the same answers as sorting all distances, ties by id, and clear refusals."""
+"""The index in memory: the same answers as sorting all distances, ties by id, and clear refusals."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy.spatial.distance import cdist
 
-from zehn import engines, plugins
-from zehn.errors import ConfigError, InputError, UnknownNameError
+from zehn.engines import Index
+from zehn.engines._index import Options
+from zehn.errors import InputError, UnknownNameError
 
 SCIPY: dict[str, Any] = {"l2": "euclidean", "l1": "cityblock", "linf": "chebyshev"}
 DIMENSIONS = [1, 3, 10, 16, 17, 64]
-every_engine = pytest.mark.parametrize("name", plugins.names("engines"))
 every_metric = pytest.mark.parametrize("metric", sorted(SCIPY))
 WHOLE = npst.arrays(
     np.float32, st.tuples(st.integers(1, 30), st.sampled_from([2, 20])), elements=st.integers(-2, 2).map(float)
 )
 
 
-def filled(name: str, codes: Any, ids: Any = None) -> engines.Engine:
-    engine = engines.build(name)
+def filled(codes: Any, ids: Any = None) -> Index:
+    engine = Index()
     engine.add(np.arange(len(codes)) if ids is None else ids, codes)
     return engine
 
@@ -42,16 +42,15 @@ def by_sorting(queries: Any, ids: Any, codes: Any, k: int, metric: str, exclude:
     return np.where(np.isfinite(found), hits, -1), found
 
 
-@every_engine
 @every_metric
 @pytest.mark.parametrize("n_dimensions", DIMENSIONS)
 @pytest.mark.parametrize("n_queries", [1, 300])
-def test_answers_are_those_of_sorting_all_distances(name: str, metric: str, n_dimensions: int, n_queries: int) -> None:
+def test_answers_are_those_of_sorting_all_distances(metric: str, n_dimensions: int, n_queries: int) -> None:
     generator = np.random.default_rng(n_dimensions)
     codes = generator.normal(3, 1, size=(700, n_dimensions)).astype(np.float32)
     ids = generator.permutation(5_000)[:700]
     queries = np.concatenate([codes[:150], generator.normal(3, 1, size=(150, n_dimensions))]).astype(np.float32)
-    found_ids, distances = filled(name, codes, ids).search(queries[:n_queries], 12, metric)
+    found_ids, distances = filled(codes, ids).search(queries[:n_queries], 12, metric)
     expected_ids, expected = by_sorting(queries[:n_queries], ids, codes, 12, metric)
     np.testing.assert_array_equal(found_ids, expected_ids)
     np.testing.assert_allclose(distances, expected, rtol=1e-6, atol=1e-9)
@@ -59,27 +58,24 @@ def test_answers_are_those_of_sorting_all_distances(name: str, metric: str, n_di
     assert distances.dtype == np.float32
 
 
-@every_engine
 @every_metric
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(codes=WHOLE, k=st.integers(1, 40), data=st.data())
-def test_ties_are_ordered_by_id_also_at_the_last_place(
-    name: str, metric: str, codes: Any, k: int, data: st.DataObject
-) -> None:
+def test_ties_are_ordered_by_id_also_at_the_last_place(metric: str, codes: Any, k: int, data: st.DataObject) -> None:
     # codes of few whole numbers: nearly every distance is tied
     ids = np.array(data.draw(st.permutations(range(10, 10 + len(codes)))))
     exclude = data.draw(st.sampled_from([None, ids, ids[::-1].copy(), np.full(len(codes), 99)]))
-    found_ids, distances = filled(name, codes, ids).search(codes, k, metric, exclude=exclude)
+    found_ids, distances = filled(codes, ids).search(codes, k, metric, exclude=exclude)
     expected_ids, expected = by_sorting(codes, ids, codes, k, metric, exclude)
     np.testing.assert_array_equal(found_ids, expected_ids)
     np.testing.assert_allclose(distances, expected, rtol=1e-6)
 
 
-@every_engine
 @every_metric
 @pytest.mark.parametrize("n_dimensions", [2, 40])
-def test_many_copies_of_one_code(name: str, metric: str, n_dimensions: int) -> None:
+def test_many_copies_of_one_code(metric: str, n_dimensions: int) -> None:
     codes = np.ones((5_000, n_dimensions), np.float32)
-    found_ids, distances = filled(name, codes).search(codes[:3], 10, metric, exclude=np.array([0, 4, 4_999]))
+    found_ids, distances = filled(codes).search(codes[:3], 10, metric, exclude=np.array([0, 4, 4_999]))
     assert found_ids.tolist() == [
         [*range(1, 11)],
         [0, 1, 2, 3, *range(5, 11)],
@@ -88,31 +84,26 @@ def test_many_copies_of_one_code(name: str, metric: str, n_dimensions: int) -> N
     assert (distances == 0).all()
 
 
-@every_engine
-def test_more_asked_for_than_there_are(name: str) -> None:
+def test_more_asked_for_than_there_are() -> None:
     codes = np.array([[0.0, 0], [1, 0], [3, 0]], np.float32)
-    found_ids, distances = filled(name, codes, np.array([7, 5, 6])).search(
-        codes[:2], 5, "l1", exclude=np.array([7, 1_000])
-    )
+    found_ids, distances = filled(codes, np.array([7, 5, 6])).search(codes[:2], 5, "l1", exclude=np.array([7, 1_000]))
     assert found_ids.tolist() == [[5, 6, -1, -1, -1], [5, 7, 6, -1, -1]]
     assert distances.tolist() == [[1, 3, np.inf, np.inf, np.inf], [0, 1, 2, np.inf, np.inf]]
 
 
-@every_engine
-def test_an_engine_of_one_code_and_an_empty_one(name: str) -> None:
+def test_an_engine_of_one_code_and_an_empty_one() -> None:
     codes = np.zeros((1, 3), np.float32)
-    assert filled(name, codes).search(codes, 1)[0].tolist() == [[0]]
-    assert filled(name, codes).search(codes, 1, exclude=np.array([0]))[0].tolist() == [[-1]]
-    empty = engines.build(name)
+    assert filled(codes).search(codes, 1)[0].tolist() == [[0]]
+    assert filled(codes).search(codes, 1, exclude=np.array([0]))[0].tolist() == [[-1]]
+    empty = Index()
     found_ids, distances = empty.search(codes, 2)
     assert (len(empty), found_ids.tolist(), distances.tolist()) == (0, [[-1, -1]], [[np.inf, np.inf]])
 
 
-@every_engine
-def test_codes_come_and_go(name: str) -> None:
+def test_codes_come_and_go() -> None:
     generator = np.random.default_rng(0)
     codes = generator.normal(size=(60, 4)).astype(np.float32)
-    engine = filled(name, codes[:20], np.arange(100, 120))
+    engine = filled(codes[:20], np.arange(100, 120))
     assert engine.search(codes[:1], 1)[0].tolist() == [[100]]
     engine.add(np.arange(40), codes[20:])
     assert len(engine) == 60
@@ -124,21 +115,19 @@ def test_codes_come_and_go(name: str) -> None:
     assert engine.search(codes[:1], 1)[0].tolist() == [[100]]
 
 
-@every_engine
-def test_a_wide_spread_of_scales_is_still_exact(name: str) -> None:
+def test_a_wide_spread_of_scales_is_still_exact() -> None:
     # far from the origin and close together: what a product of matrices alone gets wrong
     generator = np.random.default_rng(0)
     codes = (1_000 + generator.normal(size=(400, 32))).astype(np.float32)
-    found_ids, distances = filled(name, codes).search(codes, 10)
+    found_ids, distances = filled(codes).search(codes, 10)
     expected_ids, expected = by_sorting(codes, np.arange(400), codes, 10, "l2")
     np.testing.assert_array_equal(found_ids, expected_ids)
     np.testing.assert_allclose(distances, expected, rtol=1e-6)
 
 
-@every_engine
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e20])
-def test_wrong_codes_are_refused(name: str, bad: float) -> None:
-    engine = filled(name, np.zeros((3, 2), np.float32))
+def test_wrong_codes_are_refused(bad: float) -> None:
+    engine = filled(np.zeros((3, 2), np.float32))
     with pytest.raises(InputError, match="codes of at least one dimension and of finite numbers"):
         engine.add(np.array([9]), np.array([[0.0, bad]]))
     with pytest.raises(InputError, match="queries of at least one dimension and of finite numbers"):
@@ -146,10 +135,9 @@ def test_wrong_codes_are_refused(name: str, bad: float) -> None:
     assert len(engine) == 3
 
 
-@every_engine
-def test_wrong_calls_are_refused_and_change_nothing(name: str) -> None:
+def test_wrong_calls_are_refused_and_change_nothing() -> None:
     codes = np.zeros((3, 2), np.float32)
-    engine = filled(name, codes)
+    engine = filled(codes)
     with pytest.raises(InputError, match="id 2 is there already"):
         engine.add(np.array([5, 2]), codes[:2])
     with pytest.raises(InputError, match="id 8 is there already or given twice"):
@@ -169,19 +157,62 @@ def test_wrong_calls_are_refused_and_change_nothing(name: str) -> None:
     assert len(engine) == 3
 
 
-def test_an_unknown_engine_or_option_gets_a_suggestion() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'memory'"):
-        engines.build("memry")
-    with pytest.raises(ConfigError, match="did you mean 'leaf_size'"):
-        engines.build("memory", {"leaf_sise": 3})
-
-
-def test_memory_scans_where_it_is_told_to() -> None:
+def test_it_scans_where_it_is_told_to() -> None:
     codes = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float32)
-    scan = engines.build("memory", {"max_tree_dimensions": 0})
+    scan = Index(Options(max_tree_dimensions=0))
     scan.add(np.arange(200), codes)
     for metric in SCIPY:
-        for ours, theirs in zip(
-            scan.search(codes, 7, metric), filled("memory", codes).search(codes, 7, metric), strict=True
-        ):
+        for ours, theirs in zip(scan.search(codes, 7, metric), filled(codes).search(codes, 7, metric), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@every_metric
+@pytest.mark.parametrize("n_dimensions", [3, 24])
+def test_codes_struck_out_and_a_tail_beside_the_tree(metric: str, n_dimensions: int) -> None:
+    generator = np.random.default_rng(1)
+    codes = generator.integers(-3, 4, size=(3_000, n_dimensions)).astype(np.float32)
+    index = filled(codes[:2_000], np.arange(2_000))
+    index.search(codes[:1], 1)
+    gone = generator.permutation(2_000)[:400]
+    index.remove(gone)
+    index.add(np.arange(2_999, 1_999, -1), codes[:1_999:-1])
+    index.remove(np.arange(2_500, 2_550))
+    index.add(gone[:5], codes[gone[:5]] + 1)
+    kept = np.setdiff1d(np.arange(3_000), np.concatenate([gone[5:], np.arange(2_500, 2_550)]))
+    codes[gone[:5]] += 1
+    queries = codes[::31]
+    for among in (None, kept[::2].copy(), kept[:40], kept[-7:], np.array([5_000]), kept[:0]):
+        searched = kept if among is None else np.intersect1d(among, kept)
+        found_ids, distances = index.search(queries, 9, metric, exclude=np.arange(3_000)[::31], among=among)
+        expected_ids, expected = by_sorting(queries, searched, codes[searched], 9, metric, np.arange(3_000)[::31])
+        np.testing.assert_array_equal(found_ids, expected_ids)
+        np.testing.assert_allclose(distances, expected, rtol=1e-6)
+    assert len(index) == len(kept)
+
+
+def test_everything_may_go_and_come_back() -> None:
+    codes = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    index = filled(codes)
+    index.search(codes[:1], 1)
+    index.remove(np.arange(30))
+    assert len(index) == 0
+    assert index.search(codes[:1], 2)[0].tolist() == [[-1, -1]]
+    index.add(np.arange(5, 10), np.ones((5, 6)))
+    assert index.search(np.ones((1, 6)), 2)[0].tolist() == [[5, 6]]
+
+
+def test_a_tail_longer_than_the_tree() -> None:
+    codes = np.ones((400, 2), np.float32)
+    index = filled(codes[:3])
+    index.search(codes[:1], 1)
+    index.add(np.arange(3, 400), codes[3:])
+    assert index.search(codes[:1], 5, exclude=np.array([2]))[0].tolist() == [[0, 1, 3, 4, 5]]
+
+
+def test_approximate_answers_keep_their_promise() -> None:
+    codes = np.random.default_rng(0).normal(size=(5_000, 8)).astype(np.float32)
+    index = filled(codes)
+    _, exact = index.search(codes[:50], 5, exclude=np.arange(50))
+    _, rough = index.search(codes[:50], 5, exclude=np.arange(50), eps=0.5)
+    assert (rough >= exact).all()
+    assert (rough <= 1.5 * exact * (1 + 1e-6)).all()

@@ -1,0 +1,239 @@
+"""A collection's codes in memory: an index for each way that distances prepare them, made when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Int, Int64
+
+from zehn.distances import Distance
+from zehn.engines._index import Index, Options, Rerank
+from zehn.engines._metrics import METRICS
+from zehn.errors import InputError
+
+LARGEST = 1e15
+"""Codes hold no larger numbers."""
+
+_AT_ONCE = 50_000
+_QUERIES_AT_ONCE = 4_096
+_MAX_SPACES = 4
+_MAX_KEYS = 64
+_N_PROBES = 32
+_N_PAIRS = 100_000
+_N_ASKED = 100
+_CHANGED = 0.01
+"""What was measured on a sample is measured again when such a share of the codes has changed."""
+
+_Key = tuple[bytes, str, bytes]
+"""What a distance makes of some codes, its base metric, what it makes of some values of that."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Space:
+    """Codes as some distances prepare them."""
+
+    index: Index
+    distance: Distance
+
+    def add(self, ids: Int64[np.ndarray, " n"], codes: Float32[np.ndarray, "n d"]) -> None:
+        self.index.add(ids, _prepared(self.distance, codes, self.index.options.max_tree_dimensions))
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Something measured on a sample, and how many codes had changed before."""
+
+    value: Float64[np.ndarray, "..."]
+    n_changes: int
+
+
+@dataclass(eq=False)
+class Mirror:
+    """Codes by id, as the encoder returns them, and what is needed to search them by any distance."""
+
+    ids: Int64[np.ndarray, " n"]
+    """Ascending."""
+    codes: Float32[np.ndarray, "n d"]
+    options: Options
+    eps: float
+    """How much farther the hits of an approximate search may be, as a share."""
+    _spaces: dict[bytes, _Space] = field(default_factory=dict)
+    _keys: dict[Distance, _Key] = field(default_factory=dict)
+    _recalls: dict[tuple[_Key, int], _Measured] = field(default_factory=dict)
+    _pairs: dict[_Key, _Measured] = field(default_factory=dict)
+    _n_changes: int = 0
+
+    def update(
+        self, changed: Int64[np.ndarray, " _"], ids: Int64[np.ndarray, " n"], codes: Float32[np.ndarray, "n d"]
+    ) -> None:
+        """Take in that what ``changed`` names is no longer what it was: gone, or now codes (n, d) of ids (n,).
+
+        ``changed`` holds all of ``ids``; both are ascending.
+        """
+        gone = np.intersect1d(changed, self.ids, assume_unique=True)
+        for space in self._spaces.values():
+            if len(gone):
+                space.index.remove(gone)
+            if len(ids):
+                space.add(ids, codes)
+        stays = ~np.isin(self.ids, gone)
+        merged = np.concatenate([self.ids[stays], ids])
+        order = np.argsort(merged, kind="stable")
+        self.ids, self.codes = merged[order], np.concatenate([self.codes[stays], codes])[order]
+        self._n_changes += len(changed)
+
+    def search(
+        self,
+        queries: Float[np.ndarray, "q d"],
+        k: int,
+        distance: Distance,
+        *,
+        exclude: Int[np.ndarray, " q"] | None = None,
+        among: Int64[np.ndarray, " _"] | None = None,
+        approximate: bool = False,
+    ) -> tuple[Int64[np.ndarray, "q k"], Float32[np.ndarray, "q k"], float]:
+        """Return ids, distances and recall; see :meth:`zehn.engines.Engine.search`.
+
+        Raises:
+            InputError: k below 1, another number of dimensions, or queries that are no numbers.
+
+        """
+        check_codes(queries, "queries", self.codes.shape[1])
+        if k < 1:
+            raise InputError(f"expected k ≥ 1, came {k}")
+        if not len(self.ids) or not len(queries):
+            return np.full((len(queries), k), -1), np.full((len(queries), k), np.inf, np.float32), 1.0
+        found = self._search(queries, k, distance, exclude, among, self.eps if approximate else 0.0)
+        return *found, self._recall(k, distance) if approximate else 1.0
+
+    def percentiles(self, values: Float[np.ndarray, "..."], distance: Distance) -> Float64[np.ndarray, "..."]:
+        """Return the per cent of sampled pairs that are farther apart; see :meth:`zehn.engines.Engine.percentiles`."""
+        if len(self.ids) < 2:
+            return np.full(values.shape, np.nan)
+        key = self._key(distance)
+        if self._is_stale(self._pairs.get(key)):
+            self._pairs[key] = _Measured(self._sampled_pairs(distance), self._n_changes)
+        pairs = self._pairs[key].value
+        # by the numbers that a user sees, which are float32
+        nearer = np.searchsorted(pairs, values.astype(np.float32).astype(np.float64), side="right")
+        return np.where(np.isfinite(values), 100.0 * (1.0 - nearer / len(pairs)), np.nan)
+
+    def _search(
+        self,
+        queries: Float[np.ndarray, "q d"],
+        k: int,
+        distance: Distance,
+        exclude: Int[np.ndarray, " q"] | None,
+        among: Int64[np.ndarray, " _"] | None,
+        eps: float,
+    ) -> tuple[Int64[np.ndarray, "q k"], Float32[np.ndarray, "q k"]]:
+        index = self._space(distance).index
+        blocks = []
+        for start in range(0, len(queries), _QUERIES_AT_ONCE):
+            part = slice(start, start + _QUERIES_AT_ONCE)
+            asked = distance.prepare(queries[part].astype(np.float64))
+            without = None if exclude is None else exclude[part]
+            rerank = self._reranking(asked, distance)
+            blocks.append(index.search(asked, k, distance.metric, without, among=among, rerank=rerank, eps=eps))
+        ids, distances = zip(*blocks, strict=True)
+        return np.concatenate(ids), np.concatenate(distances)
+
+    def _reranking(self, asked: Float64[np.ndarray, "_ p"], distance: Distance) -> Rerank:
+        """Return a function that measures candidates from their codes as they are kept, not as they are indexed."""
+
+        def measured(rows: Int64[np.ndarray, " q"], ids: Int64[np.ndarray, "q m"]) -> Float32[np.ndarray, "q m"]:
+            places = np.searchsorted(self.ids, ids.ravel())
+            codes = self.codes[places].astype(np.float64)
+            prepared = distance.prepare(codes).reshape(*ids.shape, -1)
+            return _finished(prepared - asked[rows][:, None], distance)
+
+        return measured
+
+    def _space(self, distance: Distance) -> _Space:
+        """Return the index of codes as a distance prepares them; the least recently used one makes room for it."""
+        key = self._key(distance)[0]
+        space = self._spaces.pop(key, None)
+        if space is None:
+            while len(self._spaces) >= _MAX_SPACES:
+                del self._spaces[next(iter(self._spaces))]
+            space = _Space(Index(self.options), distance)
+            space.add(self.ids, self.codes)
+        self._spaces[key] = space
+        return space
+
+    def _key(self, distance: Distance) -> _Key:
+        """Tell distances apart by what they do: those that prepare codes alike share an index."""
+        if distance not in self._keys:
+            if len(self._keys) >= _MAX_KEYS:
+                self._keys.clear()
+            probes = np.random.default_rng(0).normal(size=(_N_PROBES, self.codes.shape[1]))
+            finished = distance.finish(np.linspace(0, 2, _N_PROBES))
+            self._keys[distance] = (distance.prepare(probes).tobytes(), distance.metric, finished.tobytes())
+        return self._keys[distance]
+
+    def _is_stale(self, measured: _Measured | None) -> bool:
+        return measured is None or self._n_changes - measured.n_changes > _CHANGED * len(self.ids)
+
+    def _sampled_pairs(self, distance: Distance) -> Float64[np.ndarray, " p"]:
+        """Return the distances of pairs of codes, ascending: all pairs where there are few."""
+        n = len(self.ids)
+        if n * (n - 1) // 2 <= _N_PAIRS:
+            left, right = np.triu_indices(n, 1)
+        else:
+            generator = np.random.default_rng(0)
+            left = generator.integers(0, n, _N_PAIRS)
+            right = (left + generator.integers(1, n, _N_PAIRS)) % n
+        prepared = [distance.prepare(self.codes[side].astype(np.float64)) for side in (left, right)]
+        return np.sort(_finished(prepared[0] - prepared[1], distance)).astype(np.float64)
+
+    def _recall(self, k: int, distance: Distance) -> float:
+        """Return the share of the true k nearest that an approximate search finds, asked about stored codes."""
+        key = (self._key(distance), k)
+        if self._is_stale(self._recalls.get(key)):
+            asked = np.random.default_rng(0).integers(0, len(self.ids), _N_ASKED)
+            answers = [self._search(self.codes[asked], k, distance, self.ids[asked], None, e)[1] for e in (0, self.eps)]
+            there = np.isfinite(answers[0])
+            # who is as near as the k-th nearest is one of the k nearest
+            hit = answers[1] <= np.where(there, answers[0], -np.inf).max(axis=1, keepdims=True)
+            recall = int((hit & there).sum()) / max(1, int(there.sum()))
+            self._recalls[key] = _Measured(np.array(recall), self._n_changes)
+        return float(self._recalls[key].value)
+
+
+def check_codes(codes: Float[np.ndarray, "n _"], what: str, n_components: int) -> None:
+    """Refuse what no encoder returns.
+
+    Raises:
+        InputError: another number of dimensions, or what are no numbers up to 1e15.
+
+    """
+    if codes.shape[1] != n_components:
+        raise InputError(
+            f"{what} have {codes.shape[1]} dimensions but this collection was built with {n_components}; encode them "
+            "with the collection's model"
+        )
+    if not (codes.min(initial=0) >= -LARGEST and codes.max(initial=0) <= LARGEST):
+        raise InputError(
+            f"expected {what} of finite numbers up to {LARGEST:g}, came NaN, infinity or larger; encode the images "
+            "again or check the model"
+        )
+
+
+def _prepared(
+    distance: Distance, codes: Float32[np.ndarray, "n d"], max_tree_dimensions: int
+) -> Float[np.ndarray, "n p"]:
+    """Prepare codes block by block, as float64 where a tree holds them (it makes a copy of any other type)."""
+    n_columns = distance.prepare(codes[:1].astype(np.float64)).shape[1]
+    prepared = np.empty((len(codes), n_columns), np.float64 if n_columns <= max_tree_dimensions else np.float32)
+    for start in range(0, len(codes), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        prepared[part] = distance.prepare(codes[part].astype(np.float64))
+    return prepared
+
+
+def _finished(differences: Float64[np.ndarray, "*s p"], distance: Distance) -> Float32[np.ndarray, "*s"]:
+    base: Callable[..., Float64[np.ndarray, "..."]] = np.linalg.norm
+    values = distance.finish(base(differences, ord=METRICS[distance.metric][0], axis=-1))
+    return values.astype(np.float32)
