@@ -200,7 +200,7 @@ def configure(rung: Rung, budget: Budget, seed: int, teacher: Path | None) -> Co
     options = {name: dict(given) for name, given in rung.options.items()}
     if teacher is not None:
         options.setdefault("distillation", {})["teacher"] = str(teacher)
-    own = TrainConfig(objectives=rung.objectives, objective_options=options)
+    own = TrainConfig(objectives=rung.objectives, objective_options=options, decoder_seen=0)
     model = ModelConfig(architecture=rung.architecture)
     shared = [name for name in budget.assignments if has_options or not name.startswith("model.options")]
     return config.changed(Config(seed=seed, model=model, train=own), shared)
@@ -225,7 +225,7 @@ def train_rung(rung: Rung, settings: Config, dataset: Dataset, budget: Budget, f
 def pace(settings: Config, x_train: np.ndarray, budget: Budget, folder: Path) -> tuple[int, int]:
     """Return how many epochs over how many images fit into the budget, from the pace of a few batches."""
     n_probed = PACE_BATCHES * settings.train.batch_size
-    probe = dataclasses.replace(settings.train, epochs=1)
+    probe = dataclasses.replace(settings.train, epochs=1, decoder_seen=0)
     network, began = build(settings, x_train), clock(settings)
     train(network, x_train[:n_probed], x_train[:0], None, probe, folder, seed=settings.seed)
     n_images = budget.minutes * SECONDS_PER_MINUTE * n_probed / (clock(settings) - began)

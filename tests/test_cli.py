@@ -3,12 +3,16 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from zehn.cli import build_parser, main, tables
 
-COMMANDS = ("run", "data", "train", "check", "query", "report", "evaluate", "encode", "compare", "bundle")
+COMMANDS = (
+    *("run", "data", "train", "check", "query", "robust", "report", "evaluate", "encode", "compare", "bundle"),
+    *("index", "search", "duplicates"),
+)
 
 
 @pytest.fixture
@@ -154,6 +158,37 @@ def test_an_evaluation_is_printed_whole_with_its_intervals() -> None:
     unlabelled = tables.evaluation_table({**evaluation, "classes": None, "baselines": None})
     assert "baselines" not in unlabelled
     assert "cat" not in unlabelled
+
+
+def test_a_comparison_on_distorted_queries_is_printed_with_what_it_cost() -> None:
+    def side(mean: float) -> dict[str, Any]:
+        figure = {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}
+        return {"P@10": None, "P@10 kept": None, "recall@1": figure, "psnr": figure}
+
+    def row(kind: str, strength: float, gain: float) -> dict[str, Any]:
+        difference = {"mean": gain, "low": gain - 0.05, "high": gain + 0.05}
+        paired = [{"measure": "recall@1", "difference": difference, "p_value": 0.5}]
+        seen = kind == "gaussian_noise"
+        return {
+            "kind": kind, "strength": strength, "seen": seen, "old": side(0.5), "new": side(0.5 + gain),
+            "paired": paired,
+        }  # fmt: skip
+
+    psnr = {"measure": "psnr", "difference": {"mean": 0.0, "low": -0.1, "high": 0.1}, "p_value": 1.0}
+    robust = {
+        "models": {"old": {"name": "cifar10"}, "new": {"name": "cifar10-robust"}}, "dataset": {"name": "digits"},
+        "distance": "cosine", "n_queries": 9, "n_database": 90, "unseen": None, "explanation": "Little.",
+        "clean": {"old": side(0.5), "new": side(0.5), "paired": [psnr], "overlap": 1.0},
+        "distortions": [row("gaussian_noise", 0.1, 0.2), row("motion_blur", 3.0, 0.0), row("motion_blur", 4.0, 0.0)],
+    }  # fmt: skip
+    printed = tables.robustness_table(robust)
+    assert "cifar10 → cifar10-robust on digits, cosine distance" in printed
+    assert "gaussian noise 0.1     0.500 → 0.700   0.50 → 0.70" in printed
+    assert "motion blur 3, unseen  0.500 → 0.500≈  0.50 → 0.50" in printed
+    assert "motion blur 4" not in printed
+    assert "P@10" not in printed
+    assert "PSNR, dB  0.50 → 0.50≈  0.0000 [-0.1000, 0.1000]" in printed
+    assert printed.endswith("Little.")
 
 
 def test_every_option_has_a_help_text() -> None:

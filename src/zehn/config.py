@@ -7,6 +7,7 @@ What came of it is saved in the run as ``config.toml``. A plug-in's own options 
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from zehn import plugins
 from zehn.errors import ConfigError, UnknownNameError
 
 DEFAULT_PRESET = "quick"
+_N_ENDS = 2
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,41 @@ class ModelConfig:
     """Latent neurons, 2 to 512."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the architecture, as its ``Options`` dataclass names them."""
+
+
+@dataclass(frozen=True)
+class DistortConfig:
+    """What is done to images in training before the encoder sees them; what it should give is that of the clean ones.
+
+    A distorted image gets noise, is projected, or both, all three equally likely. While training goes on the share of
+    distorted images and how strongly they are distorted rise together, as long as the loss allows it.
+    """
+
+    share: tuple[float, ...] = (0.0, 0.0)
+    """Share of the images that are distorted, in the beginning and in the end; 0 and 0 leave all as they are."""
+    strength: tuple[float, ...] = (0.3, 1.0)
+    """How much of ``noise`` and ``perspective`` is used at most, in the beginning and in the end, 0 to 1."""
+    noise: float = 0.2
+    """The strongest Gaussian noise, as a standard deviation on [0, 1] pixels; each image's own is drawn from 0 up."""
+    perspective: float = 0.7
+    """The strongest projective transform, 0 to 1; each image's own is drawn from 0 up."""
+    rise: float = 0.5
+    """Share of the training in which share and strength reach their ends."""
+    tolerance: float = 0.1
+    """They wait where the validation loss on clean images is above its best by more than this share of it."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that nothing can be distorted by."""
+        for name in ("share", "strength"):
+            bounds = getattr(self, name)
+            if len(bounds) != _N_ENDS or not all(0 <= bound <= 1 for bound in bounds):
+                raise ConfigError(
+                    f"distort.{name} must be two numbers from 0 to 1, in the beginning and in the end, came {bounds!r}"
+                )
+        for name, most in (("noise", math.inf), ("perspective", 1.0), ("rise", 1.0), ("tolerance", math.inf)):
+            value = getattr(self, name)
+            if not 0 <= value <= most or math.isinf(value):
+                raise ConfigError(f"distort.{name} must be a number from 0 to {most:g}, came {value:g}")
 
 
 @dataclass(frozen=True)
@@ -83,6 +120,9 @@ class TrainConfig:
     """Options of each objective, by objective name."""
     augment: Mapping[str, Any] = field(default_factory=lambda: {"side": 0.75})
     """Options of the views that objectives share, as :class:`zehn.augment.Options` names them."""
+    distort: DistortConfig = field(default_factory=DistortConfig)
+    start: str = "scratch"
+    """``scratch``, or whose weights to begin with: a model that ships, by its name, or the path of an HDF5 model."""
     precision: str = "auto"
     """``auto``, ``float32`` or ``bfloat16``."""
     device: str = "auto"
@@ -139,6 +179,31 @@ class QueryConfig:
 
 
 @dataclass(frozen=True)
+class RobustConfig:
+    """The retraining with distorted images, and the comparison of the old model with the new one."""
+
+    n_train: int = 10_000
+    """Training images that the retraining sees (the first ones); 0 means all."""
+    n_seen: int = 40_000
+    """Images that the retraining sees, counted each time, in whole epochs."""
+    learning_rate: float = 1e-3
+    muon_rate: float = 0.04
+    objectives: Mapping[str, float] = field(default_factory=lambda: {"distillation": 2.0, "reconstruction": 20.0})
+    """Objective names and their weights; the teacher of ``distillation`` is the old model, shown the clean images."""
+    distort: DistortConfig = field(default_factory=lambda: DistortConfig(share=(0.2, 0.6)))
+    n_queries: int = 500
+    """Test images that are distorted in each way and asked about, at most (a seeded choice); 0 means all."""
+    noise: tuple[float, ...] = (0.04, 0.07, 0.10, 0.15, 0.20)
+    """Standard deviations of the Gaussian noise that both models are compared at."""
+    perspective: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.7)
+    """Strengths of the projective transform that both models are compared at."""
+    severities: tuple[int, ...] = (3,)
+    """Of the corruptions that no training sees."""
+    n_shown: int = 20
+    """Distorted queries whose hits by both models are drawn, at most 20: half of them noisy, half projected."""
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything that one run is made from."""
 
@@ -150,6 +215,7 @@ class Config:
     evolve: EvolveConfig = field(default_factory=EvolveConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
     query: QueryConfig = field(default_factory=QueryConfig)
+    robust: RobustConfig = field(default_factory=RobustConfig)
 
     def __post_init__(self) -> None:
         """Refuse values that no run can be made from."""
@@ -162,15 +228,18 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "train": {"n_seen": 20_000, "decoder_seen": 20_000},
         "evolve": {"n_train": 4_000, "n_queries": 500},
         "query": {"n_resamples": 200},
+        "robust": {"n_train": 4_000, "n_seen": 8_000, "n_queries": 200},
     },
     "quick": {},
     "standard": {
         "data": {"validation_share": 0.02},
-        "train": {"n_seen": 600_000, "decoder_seen": 200_000, "measure_every": 4},
+        "train": {"n_seen": 400_000, "decoder_seen": 200_000, "measure_every": 4},
+        "robust": {"n_train": 0, "n_seen": 100_000, "n_queries": 1_000, "severities": [1, 2, 3, 4, 5]},
     },
     "full": {
         "data": {"validation_share": 0.02},
         "train": {"n_seen": 800_000, "decoder_seen": 300_000, "measure_every": 8},
+        "robust": {"n_train": 0, "n_seen": 400_000, "n_queries": 2_000, "severities": [1, 2, 3, 4, 5]},
     },
 }
 """What each preset changes of the defaults: ``smoke`` takes minutes, ``quick`` a quarter of an hour and ``standard``
@@ -195,12 +264,14 @@ _LEAST: Mapping[str, Mapping[str, float]] = {
     "evolve": {"epochs": 1, "n_train": 0, "n_queries": 1},
     "check": {"n_reconstructions": 1, "n_pairplot": 2, "n_mapped": 4, "n_neighbors": 2, "min_dist": 0.0},
     "query": {"n_queries": 1, "n_hits": 1, "n_scored": 0, "n_resamples": 10},
+    "robust": {"n_train": 0, "n_seen": 1, "learning_rate": 0.0, "muon_rate": 0.0, "n_queries": 0, "n_shown": 1},
 }
 _MOST: Mapping[str, Mapping[str, float]] = {
     "data": {"image_size": 256, "validation_share": 0.5},
     "model": {"n_components": 512},
     "train": {"warmup_share": 1.0},
     "check": {"min_dist": 1.0},
+    "robust": {"n_shown": 20},
 }
 
 

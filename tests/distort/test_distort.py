@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as npst
 from scipy import ndimage
 
 from zehn import distort
+from zehn.distort import projection
 from zehn.errors import ConfigError, InputError
 
 DISTORTIONS: tuple[Any, ...] = (distort.gaussian_noise, distort.projective)
@@ -145,7 +146,7 @@ def test_a_shift_by_whole_pixels_moves_pixels() -> None:
 def test_many_pixels_are_warped_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     images = pictures()
     whole, _, _ = next(distort.projective(images, 0.5, batch_size=6))
-    monkeypatch.setattr(distort, "_PIXELS_PER_BLOCK", 32 * 32 * 4)
+    monkeypatch.setattr(projection, "_PIXELS_PER_BLOCK", 32 * 32 * 4)
     blocks, _, _ = next(distort.projective(images, 0.5, batch_size=6))
     np.testing.assert_array_equal(blocks, whole)
 
@@ -292,6 +293,8 @@ def test_other_wrong_requests_are_refused() -> None:
         distort.gaussian_noise(iter(images), 0.1, endless=True)
     with pytest.raises(InputError, match=r"arrays \(n, H, W, 3\) of uint8 or float32, came float64"):
         distort.gaussian_noise(images.astype(np.float64), 0.1)
+    with pytest.raises(InputError, match=r"came float32 \(32, 32, 3\); make a single image a batch with image\[None\]"):
+        distort.gaussian_noise(images[0], 0.1)
     with pytest.raises(InputError, match=r"tensors \(n, 3, H, W\)"):
         distort.gaussian_noise(torch.zeros(2, 8, 8, 3), 0.1)
     with pytest.raises(InputError, match="at least one image"):
@@ -300,10 +303,61 @@ def test_other_wrong_requests_are_refused() -> None:
         next(distort.gaussian_noise(images * 255, 0.1))
     with pytest.raises(InputError, match="images with pixels"):
         distort.gaussian_noise(np.zeros((2, 0, 8, 3), np.uint8), 0.1)
+    with pytest.raises(InputError, match="a batch of images, or an iterable of them, came NoneType"):
+        distort.gaussian_noise(None, 0.1)
     with pytest.raises(InputError, match="a homography for each of 6 images"):
         distort.warp(images, np.eye(3)[None])
     with pytest.raises(InputError, match="lower right entry above 0"):
         distort.warp(images, -np.eye(3)[None].repeat(6, axis=0))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (np.zeros((2, 8, 8), np.uint8), r"arrays \(n, H, W, 3\) of uint8 or float32, came uint8 \(1, 2, 8, 8\)"),
+        (np.zeros((2, 8, 8, 4), np.uint8), r"came uint8 \(2, 8, 8, 4\); convert them first"),
+        (np.zeros((2, 8, 8, 3), np.int64), r"came int64 \(2, 8, 8, 3\)"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "at least one image, came none"),
+        (torch.zeros(0, 3, 8, 8), "at least one image, came none"),
+        (np.full((2, 8, 8, 3), np.nan, np.float32), "came NaN among them; mend or leave out"),
+        (torch.full((2, 3, 8, 8), torch.nan), "came NaN among them"),
+        (np.full((2, 8, 8, 3), -0.5, np.float32), r"pixels in \[0, 1\], came -0.5 to -0.5"),
+        ("cat.jpg", r"came str \(\)"),
+    ],
+    ids=["shape", "channels", "type", "empty", "empty tensor", "NaN", "NaN tensor", "range", "text"],
+)
+def test_what_is_no_batch_of_images_is_refused_alone_and_among_others(distortion: Any, wrong: Any, words: str) -> None:
+    if wrong is not None and not isinstance(wrong, str) and wrong.ndim == 4:
+        with pytest.raises(InputError, match=words):
+            next(distortion(wrong, 0.1, batch_size=2))
+    stream = distortion(iter([pictures(2), wrong]), 0.1)
+    assert len(next(stream)[0]) == 2
+    with pytest.raises(InputError, match=words):
+        next(stream)
+
+
+def test_a_single_wrong_value_is_found() -> None:
+    images = pictures()
+    images[3, 5, 7, 1] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        distort.warp(images, np.eye(3)[None].repeat(6, axis=0))
+    with pytest.raises(InputError, match="at least one image"):
+        distort.warp(images[:0], np.empty((0, 3, 3)))
+
+
+def test_strengths_that_are_no_numbers_are_refused() -> None:
+    """In a process of its own, where nothing else checks types."""
+    program = (
+        "import numpy as np; from zehn import distort; x = np.zeros((2, 8, 8, 3), np.uint8)\n"
+        "for wrong in ('0.1', [0.1, 0.2], (0.1,), (0.1, 0.2, 0.3), None, (float('nan'), 0.2)):\n"
+        "    try: distort.gaussian_noise(x, wrong)\n"
+        "    except ValueError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 6
+    assert all(line.startswith("expected a strength from 0 to inf, or two of them in ascending") for line in lines)
 
 
 def test_neither_torch_nor_scipy_is_imported() -> None:

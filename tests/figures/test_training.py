@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from zehn.figures import scalars_of, training_curves
+from zehn.figures import robust_training, scalars_of, training_curves
 
 
 def history(n_epochs: int, *, validation: bool = True) -> dict[str, Any]:
@@ -50,3 +50,32 @@ def test_curves_hold_what_was_logged(
 def test_what_was_not_logged_is_said_not_to_be(texts: Callable[[Figure], list[str]]) -> None:
     assert texts(training_curves({})).count("not logged") == 4
     assert texts(training_curves({"learning_rate": ([1, 2], [0.1, 0.2])})).count("not logged") == 3
+
+
+def retraining(n_epochs: int) -> dict[str, Any]:
+    """Return a history of a training with distorted images, epoch 0 being what was there before."""
+    entries: list[dict[str, Any]] = []
+    for epoch, entry in enumerate([history(1)["epochs"][0], *history(n_epochs)["epochs"]]):
+        entries.append({**entry, "epoch": epoch, "test": None, "distorted": {**entry["validation"], "loss": 2.0}})
+        entries[-1] |= {"distortion": {"share": 0.1 + epoch / 100, "strength": epoch / n_epochs}} if epoch else {}
+    entries[0]["train"] = None
+    return {"epochs": entries}
+
+
+@pytest.mark.parametrize("n_epochs", [1, 12, 40])
+def test_a_retraining_shows_clean_and_distorted_images_apart_and_its_schedule(
+    n_epochs: int, texts: Callable[[Figure], list[str]], check_fit: Callable[[Figure, float], None]
+) -> None:
+    figure = robust_training(retraining(n_epochs), best_epoch=n_epochs)
+    named = {"train, some distorted", "validation, clean", "validation, distorted", "share", "strength"}
+    assert named <= set(texts(figure))
+    loss = {str(line.get_label()): line for line in figure.axes[0].lines}
+    assert np.asarray(loss["validation, distorted"].get_ydata()).tolist() == [2.0] * (n_epochs + 1)
+    assert np.asarray(loss["train, some distorted"].get_xdata()).tolist() == list(range(1, n_epochs + 1))
+    schedule = {str(line.get_label()): line for line in figure.axes[3].lines}
+    assert np.asarray(schedule["strength"].get_ydata())[-1] == 1.0
+    check_fit(figure, 7.0)
+
+
+def test_a_retraining_without_a_schedule_says_so(texts: Callable[[Figure], list[str]]) -> None:
+    assert "not logged" in texts(robust_training(history(2)))

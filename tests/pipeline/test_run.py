@@ -36,6 +36,12 @@ SMALL = (
     "query.n_queries=4",
     "query.distances=['euclidean', 'mahalanobis']",
     "query.n_resamples=20",
+    "robust.n_train=100",
+    "robust.n_seen=200",
+    "robust.n_queries=20",
+    "robust.noise=[0.1]",
+    "robust.perspective=[0.5]",
+    "robust.n_shown=4",
 )
 
 
@@ -98,6 +104,15 @@ def test_a_run_leaves_everything_that_the_report_is_drawn_from(finished: Path) -
         "query/hits_mahalanobis.png",
         "query/precision.pdf",
         "query/overlap.pdf",
+        "robust/robust.json",
+        "robust/model.h5",
+        "robust/train/history.json",
+        "robust/distortions.png",
+        "robust/training.png",
+        "robust/curves.png",
+        "robust/corruptions.png",
+        "robust/queries_gaussian_noise.png",
+        "robust/queries_perspective.png",
         "report.pdf",
         "report.json",
     ]

@@ -22,7 +22,7 @@ _TINY = bytes.fromhex(
     "54789c636868680000030401814bd3d2100000000049454e44ae426082"
 )
 """A PNG of one dot."""
-STAGES = ("data", "evolve", "train", "check", "query")
+STAGES = ("data", "evolve", "train", "check", "query", "robust")
 
 
 @dataclass
@@ -43,6 +43,7 @@ class RunMaker:
     warnings: Sequence[dict[str, Any]] = ()
     n_train: int = 300
     n_test: int = 100
+    severities: Sequence[int] = (1, 3, 5)
     draw: bool | None = None
     """Draw real figures, none, or (None) write a tiny picture in the place of each."""
     quality: float = 0.288
@@ -110,6 +111,14 @@ n_pairplot = 50
 [query]
 n_queries = {self.n_queries}
 query_ids = []
+
+[robust.objectives]
+distillation = 1.0
+reconstruction = 20.0
+
+[robust.distort]
+noise = 0.2
+perspective = 0.7
 """
         store.write_atomically(self.run.path / "config.toml", config)
         self.run.write_json(
@@ -269,6 +278,90 @@ query_ids = []
         )
         self._save("query/overlap", lambda: figures.overlap(comparison["overlap"]))
 
+    def _write_robust(self) -> None:
+        history = make_retraining(self.n_epochs)
+        self.run.write_json("robust/train/history.json", history)
+        seen = [(kind, at) for kind, most in (("gaussian_noise", 0.2), ("perspective", 0.7)) for at in (most / 2, most)]
+        unseen = [(kind, float(at)) for kind in ("gaussian_blur", "fog") for at in self.severities]
+        distortions = [self._distortion(kind, at, seen=True) for kind, at in seen]
+        distortions += [self._distortion(kind, at, seen=False) for kind, at in unseen]
+        share = {"difference": self._interval(0.2, 0.01), "p_value": 0.0002}
+        queries = [self._ask(kind) for kind in ("gaussian_noise", "perspective") for _ in range(2)]
+        comparison = {
+            "models": {
+                which: {"name": name, "fingerprint": f"zehn-{which}", "architecture": "residual", "n_components": 4}
+                for which, name in (("old", "synthetic"), ("new", "synthetic-robust"))
+            },
+            "dataset": {"name": self.dataset, "n_train": self.n_train, "n_test": self.n_test},
+            "distance": "euclidean", "n_queries": self.n_test, "n_database": self.n_train + self.n_test,
+            "clean": {
+                "old": self._clean(0.871), "new": self._clean(0.870), "overlap": 0.61,
+                "paired": self._pairs({"P@10": (0.871, 0.870), "psnr": (17.6, 17.6)}),
+            },
+            "distortions": distortions,
+            "unseen": {
+                "severity": 3, "old": self._interval(0.6), "new": self._interval(0.8), "paired": share,
+            } if self.labelled else None,
+            "queries": queries, "explanation": "It keeps more, and costs next to nothing.", "seconds": 12.0,
+        }  # fmt: skip
+        self.run.write_json("robust/robust.json", comparison)
+        self._draw_robust(comparison, history)
+
+    def _distortion(self, kind: str, strength: float, *, seen: bool) -> dict[str, Any]:
+        kept = {"old": max(0.9 - strength, 0.02), "new": max(0.95 - strength / 10, 0.05)}
+        sides: dict[str, Any] = {}
+        for which, share in kept.items():
+            shares = {name: self._interval(share * factor) for name, factor in (("recall@1", 0.5), ("recall@10", 0.7))}
+            precision = {"P@10": share * 0.87, "P@10 kept": share}
+            sides[which] = {
+                **{name: self._interval(value) if self.labelled else None for name, value in precision.items()},
+                **shares, "overlap": self._interval(share * 0.6), "psnr": self._interval(17 * share, 0.05),
+            }  # fmt: skip
+        values = {
+            name: (sides["old"][name]["mean"], sides["new"][name]["mean"])
+            for name in sides["old"]
+            if sides["old"][name]
+        }
+        return {"kind": kind, "strength": strength, "seen": seen, **sides, "paired": self._pairs(values)}
+
+    def _clean(self, precision: float) -> dict[str, Any]:
+        return {"P@10": self._interval(precision) if self.labelled else None, "psnr": self._interval(17.6, 0.05)}
+
+    def _pairs(self, values: dict[str, tuple[float, float]]) -> list[dict[str, Any]]:
+        return [
+            {"measure": name, "difference": self._interval(new - old, 0.002), "p_value": 0.4}
+            for name, (old, new) in values.items()
+            if self.labelled or not name.startswith("P@")
+        ]
+
+    def _ask(self, kind: str) -> dict[str, Any]:
+        position = int(self.n_train + self.rng.choice(self.n_test))
+        return {
+            "id": position, "label": self._label(position), "class_name": self._names([position])[0] or None,
+            "kind": kind, "strength": 0.1 if kind == "gaussian_noise" else 0.35,
+            "old": self._find(position, 0), "new": self._find(position, 1),
+        }  # fmt: skip
+
+    def _draw_robust(self, comparison: dict[str, Any], history: dict[str, Any]) -> None:
+        shown = self.images[:3]
+        again = np.stack([shown, shown])
+        self._save(
+            "robust/distortions",
+            lambda: figures.distortions(shown, again, again, noise=(0.1, 0.2), perspective=(0.35, 0.7)),
+        )
+        self._save("robust/training", lambda: figures.robust_training(history, best_epoch=self.n_epochs))
+        self._save("robust/curves", lambda: figures.robustness_curves(comparison))
+        self._save("robust/corruptions", lambda: figures.corruption_bars(comparison))
+        for kind in ("gaussian_noise", "perspective"):
+            queries = [query for query in comparison["queries"] if query["kind"] == kind]
+            asked = self.images[[query["id"] for query in queries]]
+            old, new = (
+                np.stack([self.images[[hit["id"] for hit in query[which]]] for query in queries])
+                for which in ("old", "new")
+            )
+            draw = partial(figures.distorted_queries, queries, asked, asked, old, new, class_names=self.class_names)
+            self._save(f"robust/queries_{kind}", draw)
+
     def _find(self, position: int, norm: int) -> list[dict[str, Any]]:
         apart = np.linalg.norm(self.codes - self.codes[position], ord=norm + 1, axis=1)
         nearest = [int(i) for i in np.argsort(apart, kind="stable") if i != position][:10]
@@ -404,6 +497,18 @@ def make_history(n_epochs: int, warnings: Sequence[dict[str, Any]] = ()) -> dict
         "epochs": epochs, "best_epoch": n_epochs, "warnings": list(warnings), "precision": "float32", "device": "cpu",
         "seconds": 40.7 * n_epochs, "start": "scratch", "interrupted": False,
     }  # fmt: skip
+
+
+def make_retraining(n_epochs: int) -> dict[str, Any]:
+    """Return a history as a training with distorted images writes it, with what was there before as epoch 0."""
+    history = make_history(n_epochs)
+    before = {**history["epochs"][0], "epoch": 0, "train": None, "distortion": None}
+    for entry in history["epochs"]:
+        entry["distortion"] = {"share": 0.1 * entry["epoch"], "strength": entry["epoch"] / n_epochs}
+    entries = [before, *history["epochs"]]
+    for entry in entries:
+        entry["test"], entry["distorted"] = None, {**entry["validation"], "psnr": 11.0 + entry["epoch"]}
+    return {**history, "epochs": entries, "start": "zehn-old"}
 
 
 def make_layers(n_components: int = 10) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from zehn.report.prose import checks, classes, data, label_free, model, querying, training, verdict
+from zehn.report.prose import checks, classes, data, label_free, model, querying, robustness, training, verdict
 
 
 def interval(mean: float, half: float = 0.004) -> dict[str, float]:
@@ -181,3 +181,27 @@ def test_hubs_are_told_by_their_skewness() -> None:
 def test_the_verdict_stands_in_where_there_are_no_labels() -> None:
     found = evaluation(None) | {"label_free": {"verdict": "collapsed", "explanation": "One point."}}
     assert verdict.retrieval_verdict(found).endswith("What can be said without labels: collapsed. One point.")
+
+
+def test_a_schedule_that_stands_still_is_not_said_to_rise() -> None:
+    entry = {"epoch": 1, "train": {"loss": 1.0}, "distortion": {"share": 0.3, "strength": 1.0}}
+    history = {"epochs": [entry, {**entry, "epoch": 2}], "seconds": 60.0}
+    text = robustness.describe_training(history, {}, {"old": {"name": "cifar10"}})
+    assert "from the weights of cifar10, never from scratch, for 2 epochs" in text
+    assert text.endswith("In every epoch 30\u00a0% of the images were distorted.")
+    unknown = robustness.describe_training({"epochs": [{**entry, "distortion": None}]}, {}, {"old": {"name": "a"}})
+    assert "were distorted" not in unknown
+
+
+def test_a_course_needs_two_measurements() -> None:
+    assert robustness.describe_course([], None) == ""
+    entry = {"epoch": 1, "validation": {"psnr": 16.0}, "distorted": {"psnr": 12.0}}
+    assert robustness.describe_course([entry], 1) == ""
+    text = robustness.describe_course([entry, {**entry, "epoch": 2, "distorted": {"psnr": 14.5}}], 2)
+    assert "from 12.00 to 14.50 dB where they were distorted" in text
+    assert "after epoch 1, and after epoch 2" in text
+
+
+def test_nothing_measured_is_nothing_claimed() -> None:
+    assert robustness.summarize({"distortions": []}) == ""
+    assert robustness.headline({"distortions": []}) == []

@@ -46,12 +46,13 @@ def test_a_whole_run_becomes_a_whole_report(make_run: MakeRun) -> None:
         "5 Querying",
         "6 Class by class",
         "7 Without labels",
+        "8 Robust search",
         "A Making this run again",
     ):
         assert title in text
     assert "Three numbers for every image" in text
     assert "Missing" not in text
-    n_pictures = 8 + 6  # samples, architecture, evolution, curves, 3 checks … and the hits by six distances
+    n_pictures = 8 + 6 + 6  # samples, architecture … and the hits by six distances, and those of robust search
     assert all(f"Figure {number}" in text for number in range(1, n_pictures + 1))
     for word in ("zehn-0123456789abcdef", "c99cafc152244af753f735de768cd75f", "2.13.0", "A processor of some kind"):
         assert word in text
@@ -88,9 +89,12 @@ def test_every_number_is_in_the_json(make_run: MakeRun) -> None:
     assert report["train"]["history"] == run.read_json("train/history.json")
     assert report["check"] == run.read_json("check/check.json")
     assert report["missing"] == []
+    assert report["robust"]["comparison"] == run.read_json("robust/robust.json")
+    assert report["robust"]["history"] == run.read_json("robust/train/history.json")
     headline = {row["name"]: row for row in report["headline"]}
     assert headline["P@10"]["value"] == "0.288 (0.284–0.292)"
     assert headline["P@10"]["mean"] == pytest.approx(0.288)
+    assert headline["P@10 kept, noise σ 0.10"]["value"] == "0.940 (0.936–0.944), before 0.800"
     assert headline["test MSE"]["value"] == "0.0199 (0.0196–0.0202)"
     assert "worse than raw pixels (0.302)" in report["verdict"]
     assert any("Which" in title or texts for title, texts in report["findings"].items())
@@ -139,7 +143,9 @@ def test_files_of_a_stage_that_was_struck_off_the_book_are_left_alone(make_run: 
     assert "Images of the training set" in text.partition("Contents")[0]  # the cover is of a stage that is done
 
 
-@pytest.mark.parametrize(("stage", "command"), [("train", "check"), ("check", "check"), ("query", "query")])
+@pytest.mark.parametrize(
+    ("stage", "command"), [("train", "check"), ("check", "check"), ("query", "query"), ("robust", "robust")]
+)
 def test_the_remedy_for_a_missing_stage_can_be_pasted_into_a_shell(
     stage: str, command: str, make_run: MakeRun, tmp_path: Path
 ) -> None:
@@ -276,8 +282,68 @@ def test_classes_and_what_needs_no_label_are_tabulated(make_run: MakeRun) -> Non
     assert "class 29 4 0.381" in text
     assert "class 15" not in text
     assert "Verdict: fine" in text
-    assert "perspective 0.2 0.060" in text
+    assert "none noise 0.04 noise 0.10 perspective 0.2" in text
+    assert "recall@1 1.000 0.999–1.001 0.999" in text
     assert "uniformity −2.14 (−2.19 to −2.09)" in text
+
+
+def test_recalls_without_labels_are_told_once(make_run: MakeRun) -> None:
+    run = make_run(stages=("query",))
+    query = run.read_json("query/query.json")
+    check = query["evaluation"]["label_free"]
+    check["explanation"] = "No dimension is dead. Of 100 distorted test images so many find their original: 98.0 %."
+    run.write_json("query/query.json", query)
+    text = read(write_report(run))
+    assert "Verdict: fine No dimension is dead. The codes" in text
+    assert "so many find" not in text
+    assert text.count("0.979–0.981") == 1
+
+
+def test_robust_search_tells_what_was_gained_and_what_it_cost(make_run: MakeRun) -> None:
+    text = read(write_report(make_run(draw=False, stages=("data", "query", "robust"))))
+    first = text.partition("Contents")[0]
+    assert "it keeps of P@10 94 % under noise σ 0.10 (80 % before)" in first
+    assert "on clean queries P@10 went from 0.871 to 0.870" in first
+    assert "What was gained, and what it cost It keeps more, and costs next to nothing." in text
+    assert "the loss distillation and 20 × reconstruction" in text
+    assert "10 % of the images were distorted, by up to 33 % of the greatest (σ 0.2, perspective 0.7)" in text
+    assert "from 11.00 to 14.00 dB where they were distorted" in text
+    assert "0.10 80.0 → 94.0 % +14.0 (13.8 to 14.2)" in text
+    assert "P@10 0.8710 0.8700 −0.0010 (−0.0030 to 0.0010) 0.400" in text
+    assert "that it never saw, after CIFAR-10-C" in text
+    assert "gaussian blur and fog" in text
+    assert "+20.0 (19.0 to 21.0)" in text  # of the mean at severity 3
+    assert "holds no picture robust/distortions" in text
+    assert "holds no picture robust/curves" not in text
+    assert "zehn-new" in text
+
+
+def test_a_run_without_robust_search_says_how_to_come_by_it_and_is_whole(make_run: MakeRun) -> None:
+    run = make_run(stages=STAGES)
+    text = read(write_report(run))
+    assert "8 Robust search The stage robust of this run was not performed" in text.replace("Missing ", "")
+    assert "An unfinished run." not in text
+    assert "Retrained" not in text.partition("Contents")[0]
+    assert json.loads((run.path / "report.json").read_text())["missing"] == []
+
+
+@pytest.mark.parametrize("severities", [(3,), (1, 2, 3, 4, 5), ()])
+def test_robust_search_without_labels_goes_by_the_original(severities: tuple[int, ...], make_run: MakeRun) -> None:
+    run = make_run(class_names=(), dataset="folder", asked="folder:/my/holiday", severities=severities)
+    (run.path / "robust/train/history.json").unlink()
+    for path in run.path.glob("robust/*.png"):
+        path.unlink()
+    text = read(write_report(run))
+    assert "Retrained, it finds a distorted image's original" in text.replace("’", "'")
+    assert "P@10 kept" not in text
+    assert ("Overlap with the clean query" in text) is bool(severities)
+    assert "Training with distorted images" not in text
+
+
+def test_contents_and_definitions_fill_one_page(make_run: MakeRun) -> None:
+    pages = read_pages(write_report(make_run(draw=False)))
+    assert "95 % interval" in pages[1]
+    assert "The images" in pages[2] or "Samples" in pages[2]
 
 
 def test_an_evaluation_of_before_is_reported_without_what_it_lacks(make_run: MakeRun) -> None:

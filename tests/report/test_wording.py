@@ -10,6 +10,8 @@ def test_numbers_keep_their_digits_and_missing_ones_are_dashes() -> None:
     assert wording.count(1_465_782) == "1,465,782"
     assert wording.percent(0.2884, 1) == "28.8\u00a0%"
     assert wording.signed(-0.123) == "−12\u00a0%"
+    assert [wording.with_sign(value, 2) for value in (0.5, -0.25)] == ["+0.50", "−0.25"]
+    assert [wording.with_sign(-0.001, 2), wording.decimal(-0.001, 2)] == ["0.00", "0.00"]
     assert [wording.decimal(None), wording.count(None), wording.percent(None), wording.mean(None)] == ["–"] * 4
 
 

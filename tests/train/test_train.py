@@ -440,10 +440,10 @@ def test_it_starts_from_another_models_weights(tmp_path: Path, monkeypatch: pyte
     model = store.Model("residual", 4, 32, {}, weights, np.zeros(4), np.eye(4), {}, "", {}, {}, "2026-01-01T00:00:00")
     monkeypatch.setattr("zehn.store.load_model", lambda _: model)
     network = build()
-    train(network, draw(32, 1), draw(8, 2), None, replace(CONFIG, learning_rate=0.0), tmp_path, start="other.h5")
+    train(network, draw(32, 1), draw(8, 2), None, replace(CONFIG, learning_rate=0.0, start="other.h5"), tmp_path)
     np.testing.assert_array_equal(network.state_dict()["encoder.head.weight"].numpy(), weights["encoder.head.weight"])
     with pytest.raises(ConfigError, match=r"the weights of other.h5 \(residual, 4 components, 32 pixels\) do not fit"):
-        train(models.build("dense"), draw(32, 1), draw(8, 2), None, CONFIG, tmp_path / "b", start="other.h5")
+        train(models.build("dense"), draw(32, 1), draw(8, 2), None, replace(CONFIG, start="other.h5"), tmp_path / "b")
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,12 @@ def query(given: Namespace) -> int:
     return _perform_stage(given, "query", changes, ())
 
 
+def robust(given: Namespace) -> int:
+    """``zehn robust``."""
+    names = ("distortions", "training", "curves", "corruptions", "queries_gaussian_noise", "queries_perspective")
+    return _perform_stage(given, "robust", given.set, names)
+
+
 def report(given: Namespace) -> int:
     """``zehn report``."""
     from zehn.report import write_report
@@ -175,11 +181,20 @@ def _config(given: Namespace) -> Config:
         ("data.name", given.dataset),
         ("train.device", given.device),
         ("model.source", getattr(given, "model", None)),
+        ("train.start", getattr(given, "start", None)),
     ):
         if value is not None:
             assignments.append(f"{name}={json.dumps(value)}")
+    if getattr(given, "objective", None):
+        assignments.append(f"train.objectives={_objectives(given.objective)}")
     seed: dict[str, Any] = {} if given.seed is None else {"seed": given.seed}
     return config.resolve(given.preset, path=given.config, assignments=assignments, **seed)
+
+
+def _objectives(given: list[str]) -> str:
+    """Return objectives, as the command line names them, as a TOML table; a weight that is not named is 1."""
+    pairs = (text.partition("=") for text in given)
+    return f"{{{', '.join(f'{name.strip()} = {weight.strip() or 1}' for name, _, weight in pairs)}}}"
 
 
 def _perform_stage(given: Namespace, stage: str, changes: list[str], figures: tuple[str, ...]) -> int:
@@ -187,9 +202,12 @@ def _perform_stage(given: Namespace, stage: str, changes: list[str], figures: tu
 
     finished = pipeline.run_again(given.run or _newest_run(), (stage,), changes=changes, say=say())
     for name in figures:
-        print(finished.path / stage / f"{name}.png")
+        if finished.has(f"{stage}/{name}.png"):
+            print(finished.path / stage / f"{name}.png")
     if stage == "query":
         print(tables.distances_table(finished.read_json("query/query.json")))
+    if stage == "robust":
+        print(tables.robustness_table(finished.read_json("robust/robust.json")))
     return 0
 
 

@@ -15,6 +15,7 @@ _INTERRUPTED = 130
 _RUNS_ON = "the same command goes on where this one stopped"
 _HOW_TO_GO_ON = {
     "run": _RUNS_ON, "check": _RUNS_ON, "query": _RUNS_ON, "report": _RUNS_ON, "get_data": _RUNS_ON,
+    "robust": _RUNS_ON, "add": _RUNS_ON, "update": _RUNS_ON, "reencode": _RUNS_ON,
     "train": "add --resume to go on where this one stopped",
 }  # fmt: skip
 _OUTSIDE_CAUSES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)

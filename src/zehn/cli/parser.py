@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zehn.cli import commands
+from zehn.cli import collections, commands
 
 _DATASET_HELP = "cifar10, digits, fashion_mnist, folder:PATH, or auto (CIFAR-10 if it can be had, else digits)"
 _SET_HELP = "change one setting, such as train.epochs=12 or model.architecture=conv; may be repeated"
@@ -30,6 +30,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_encode(subparsers)
     _add_compare(subparsers)
     _add_bundle(subparsers)
+    _add_index(subparsers)
+    _add_search(subparsers)
+    _add_duplicates(subparsers)
     return parser
 
 
@@ -101,6 +104,15 @@ def _add_train(subparsers: Any) -> None:
         subparsers, "train", commands.train, "Train a model: curves in TensorBoard, checkpoints, the model as HDF5"
     )
     _add_settings(parser)
+    parser.add_argument(
+        "--from", dest="start", metavar="NAME|FILE.h5", help="begin with this model's weights instead of from scratch"
+    )
+    parser.add_argument(
+        "--objective",
+        action="append",
+        metavar="NAME[=WEIGHT]",
+        help="what training minimises, instead of the preset's objectives; may be repeated",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this run folder")
     parser.add_argument("--tensorboard", action="store_true", help="open TensorBoard on the run folder meanwhile")
 
@@ -109,6 +121,7 @@ def _add_stages(subparsers: Any) -> None:
     for name, perform, help_text in (
         ("check", commands.check, "The sanity checks of a run: reconstructions, pairplot, statistics and map of codes"),
         ("query", commands.query, "The querying experiment of a run: hits by each distance, and how good they are"),
+        ("robust", commands.robust, "Go on training a run's model with distorted images; old against new model"),
         ("report", commands.report, "Draw the PDF report of a run, from its folder alone"),
     ):
         parser = _command(subparsers, name, perform, help_text)
@@ -162,3 +175,159 @@ def _add_bundle(subparsers: Any) -> None:
     )
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="run folder (default: the newest in runs/)")
     parser.add_argument("--out", type=Path, metavar="FILE.zip", help="where to write it (default: RUN/bundle.zip)")
+
+
+def _add_index(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "index",
+        help="Make and keep a collection of your own images, to search by image",
+        description="Collections: your own images, their codes and what is known of them, in one file each.",
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    _add_index_create(actions)
+    _add_index_changes(actions)
+    for name, perform, help_text in (
+        ("info", collections.info, "Print what there is to know of a collection"),
+        ("verify", collections.verify, "Check a collection from end to end; exit 1 where something is wrong"),
+        ("compact", collections.compact, "Give back the room on disk that removed images took"),
+    ):
+        action = _collection_command(actions, name, perform, help_text)
+        if name == "info":
+            _add_json(action)
+    action = _collection_command(
+        actions,
+        "reencode",
+        collections.reencode,
+        "Encode all images anew with another model; the old codes serve until it is done, an interruption goes on",
+    )
+    action.add_argument("--model", metavar="NAME|FILE.h5|train", help="the new model; none goes on with what was begun")
+    for name, perform, help_text in (
+        ("backup", collections.backup, "Write a consistent copy to a new file, also while the collection is in use"),
+        ("export", collections.export, "Write paths, labels, codes and so on to a .parquet or .npz file"),
+        ("import", collections.import_codes, "Add what export or zehn encode wrote"),
+    ):
+        action = _collection_command(actions, name, perform, help_text)
+        action.add_argument("file", type=Path, metavar="FILE", help="the file to write or read")
+    _command(actions, "list", collections.list_collections, "List the collections that have a name")
+
+
+def _collection_command(
+    actions: Any, name: str, perform: Callable[..., int], help_text: str
+) -> argparse.ArgumentParser:
+    parser = _command(actions, name, perform, help_text)
+    parser.add_argument("name", metavar="NAME", help="a collection's name, or the path of its .zehn file")
+    return parser
+
+
+def _add_index_create(actions: Any) -> None:
+    parser = _collection_command(
+        actions, "create", collections.create, "Make an empty collection; zehn index add fills it"
+    )
+    parser.add_argument(
+        "--model",
+        default="cifar10",
+        metavar="NAME|FILE.h5|train",
+        help="a model that ships (default: cifar10), a model file, or train: train one on the first images added",
+    )
+    parser.add_argument(
+        "--fit", default="crop", metavar="crop|stretch|pad", help="how oblong images become squares (default: crop)"
+    )
+    parser.add_argument(
+        "--thumbnail-size", type=int, default=96, metavar="N", help="longest side in pixels (default: 96; 0: none)"
+    )
+    parser.add_argument(
+        "--n-components", type=int, default=10, metavar="N", help="with --model train: latent neurons (default: 10)"
+    )
+    parser.add_argument(
+        "--preset", default="quick", metavar="NAME", help="with --model train: smoke, quick (default), standard, full"
+    )
+
+
+def _add_index_changes(actions: Any) -> None:
+    parser = _collection_command(
+        actions,
+        "add",
+        collections.add,
+        "Add images, and folders with all below them; what is there and unchanged is passed over, so the same command "
+        "goes on after any interruption",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, or a folder with all below it")
+    parser.add_argument(
+        "--labels", metavar="folder", help="folder: the first folder below the one that is added is an image's label"
+    )
+    _add_thorough(parser)
+    parser = _collection_command(
+        actions, "update", collections.update, "Bring a collection up to date with its folders: new, changed, gone"
+    )
+    _add_thorough(parser)
+    parser = _collection_command(
+        actions,
+        "remove",
+        collections.remove,
+        "Forget images (the files stay); update brings back those that lie in a folder that was added",
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="an image, or a folder with all below it")
+    parser.add_argument("--ids", metavar="I,J,…", help="images by their ids")
+
+
+def _add_thorough(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--thorough", action="store_true", help="read every file, whatever its size and time say")
+    _add_json(parser)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+
+
+def _add_search(subparsers: Any) -> None:
+    parser = _command(subparsers, "search", collections.search, "Find the images of a collection that look most alike")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="the images asked about")
+    parser.add_argument("--collection", metavar="NAME", help="which collection (default: the only one there is)")
+    parser.add_argument("--k", type=int, default=10, metavar="N", help="how many hits (default: 10)")
+    _add_distance(parser)
+    _add_where(parser)
+    parser.add_argument(
+        "--approximate", action="store_true", help="answer sooner with what may not be all; the recall is stated"
+    )
+    parser.add_argument(
+        "--explain", action="store_true", help="say which dimensions set query and hit apart, show what codes kept"
+    )
+    parser.add_argument(
+        "--show", nargs="?", const="", metavar="FILE.png", help="draw the hits into a PNG, or in the terminal"
+    )
+    _add_json(parser)
+    parser.add_argument("--paths-only", action="store_true", help="print the hits' paths and nothing else, one a line")
+
+
+def _add_duplicates(subparsers: Any) -> None:
+    parser = _command(
+        subparsers, "duplicates", collections.duplicates, "Find copies and near-duplicates in a collection, or in two"
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a collection (default: the only one there is)")
+    parser.add_argument("other", nargs="?", metavar="OTHER", help="find what of NAME is in this collection too")
+    parser.add_argument(
+        "--threshold", type=float, metavar="D", help="greatest distance of two codes (default: the thumbnails decide)"
+    )
+    parser.add_argument(
+        "--max-difference",
+        type=float,
+        default=0.04,
+        metavar="X",
+        help="greatest difference of two thumbnails, 0 to 1 (default: 0.04; 1 does not look at them)",
+    )
+    _add_distance(parser)
+    _add_where(parser)
+    _add_json(parser)
+
+
+def _add_distance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--distance",
+        default="euclidean",
+        metavar="NAME",
+        help="euclidean (default), cosine, manhattan, chebyshev, mahalanobis, correlation",
+    )
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--where", metavar="FILTER", help="such as \"label = 'cat' and width >= 640\"")

@@ -138,6 +138,57 @@ def _paired_table(comparison: Mapping[str, Any]) -> str:
     return "\n\n".join(filter(None, [paired, shared]))
 
 
+def robustness_table(robust: Mapping[str, Any]) -> str:
+    """Return what a model keeps of distorted queries before and after it was retrained, and what that cost.
+
+    Corruptions are shown at the severity at which they are averaged; the JSON has the others, and all intervals.
+    """
+    models = robust["models"]
+    head = (
+        f"{models['old']['name']} → {models['new']['name']} on {robust['dataset']['name']}, {robust['distance']} "
+        f"distance\n{robust['n_queries']} distorted test images among {robust['n_database']} clean images, old → new; "
+        "≈ where the 95 % interval of the paired difference holds 0"
+    )
+    severity = (robust.get("unseen") or {}).get("severity", _SEVERITY)
+    shown = [row for row in robust["distortions"] if row["seen"] or row["strength"] == severity]
+    measures = [name for name in _ROBUST_MEASURES if any(row["new"].get(name) for row in shown)]
+    rows: list[tuple[str, ...]] = [("", *(_ROBUST_MEASURES[name][0] for name in measures))]
+    rows += [(_distortion_name(row), *(_change(row, name) for name in measures)) for row in shown]
+    return "\n\n".join([head, aligned(rows), f"undistorted\n{_clean_table(robust['clean'])}", robust["explanation"]])
+
+
+_ROBUST_MEASURES = {
+    "P@10": ("P@10", 4), "P@10 kept": ("P@10 kept", 3), "recall@1": ("recall@1", 3), "recall@10": ("recall@10", 3),
+    "overlap": ("overlap", 3), "psnr": ("PSNR, dB", 2),
+}  # fmt: skip
+"""What a measure of two models is called, and its digits after the point."""
+_SEVERITY = 3
+"""Of the corruptions that are shown where there are no labels, and so no mean over them."""
+
+
+def _clean_table(clean: Mapping[str, Any]) -> str:
+    rows = [
+        (_ROBUST_MEASURES[pair["measure"]][0], _change(clean, pair["measure"]), _interval(pair["difference"]))
+        for pair in clean["paired"]
+    ]
+    return aligned([("", "old → new", "difference"), *rows])
+
+
+def _change(row: Mapping[str, Any], measure: str) -> str:
+    """Return old → new of a measure, marked where the difference may be chance."""
+    old, new = row["old"].get(measure), row["new"].get(measure)
+    if old is None or new is None:
+        return _MISSING
+    digits = _ROBUST_MEASURES[measure][1]
+    pair = next((pair["difference"] for pair in row["paired"] if pair["measure"] == measure), None)
+    mark = "≈" if pair and pair["low"] <= 0 <= pair["high"] else " "
+    return f"{old['mean']:.{digits}f} → {new['mean']:.{digits}f}{mark}"
+
+
+def _distortion_name(row: Mapping[str, Any]) -> str:
+    return f"{row['kind'].replace('_', ' ')} {row['strength']:g}{'' if row['seen'] else ', unseen'}"
+
+
 def _mean(value: Mapping[str, float] | None) -> str:
     return _MISSING if value is None else f"{value['mean']:.3f}"
 

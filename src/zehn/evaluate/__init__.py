@@ -47,6 +47,34 @@ or infinity). The schemas, which figures and report read::
                       "difference": Interval (second − first), "p_value": float}],      [] without labels
          "overlap": float}                                              share of ten nearest that both find, 0 … 1
 
+    robust     = compare_robustness(old, new, dataset, …) =
+        {"models":  {"old": {"name": str, "fingerprint": str, "architecture": str, "n_components": int}, "new": …},
+         "dataset": {"name": str, "n_train": int, "n_test": int},
+         "distance": str, "n_queries": int, "n_database": int,
+         "clean":   {"old": {"P@10": Interval | None, "psnr": Interval}, "new": …,   P@10: None without labels
+                     "paired": [{"measure": "P@10" | "psnr", "difference": Interval (new − old), "p_value": float}],
+                     "overlap": float},                                 share of ten nearest that both find, 0 … 1
+         "distortions": [{"kind": "gaussian_noise" | "perspective" | a corruption, "strength": float,
+                          "seen": bool,                                 σ, strength or severity; False for corruptions
+                          "old": {"P@10": Interval | None,              the clean original excluded
+                                  "P@10 kept": Interval | None,         mean P@10 ÷ mean clean P@10; None also where
+                                                                        that is 0
+                                  "recall@1": Interval, "recall@10": Interval,       of the clean original
+                                  "overlap": Interval,                  share of the clean query's ten hits that are
+                                                                        among the distorted one's, original excluded
+                                  "psnr": Interval},                    decoded from the distorted, against the clean
+                          "new": …,
+                          "paired": [{"measure": each of those that both have, "difference": Interval (new − old),
+                                      "p_value": float}]}],             noise, perspective, then corruptions
+         "unseen":  {"severity": 3, "old": Interval | None, "new": Interval | None,   mean P@10 kept over corruptions
+                     "paired": {"difference": Interval (new − old), "p_value": float} | None}
+                    | None,                                             without labels, or without severity 3
+         "queries": [{"id": int, "label": int | None, "class_name": str | None, "kind": str, "strength": float,
+                      "old": [hit], "new": [hit]}],                     hits as below, the clean original among them;
+                                                                        shown_queries(dataset, robust) makes the images
+         "explanation": str,                                            a paragraph written from the figures
+         "seconds": float}
+
     hits(…)    = [[{"id": int, "rank": int (from 1), "distance": float, "label": int | None, "match": bool | None}]]
                                                                         one list per query, nearest first
 """
@@ -55,6 +83,18 @@ from zehn.evaluate.advice import recommend
 from zehn.evaluate.comparison import compare_codes, compare_distances
 from zehn.evaluate.evaluation import evaluate
 from zehn.evaluate.ranking import MEASURES
+from zehn.evaluate.robustness import compare_robustness
 from zehn.evaluate.scores import hits, score
+from zehn.evaluate.shown import shown_queries
 
-__all__ = ["MEASURES", "compare_codes", "compare_distances", "evaluate", "hits", "recommend", "score"]
+__all__ = [
+    "MEASURES",
+    "compare_codes",
+    "compare_distances",
+    "compare_robustness",
+    "evaluate",
+    "hits",
+    "recommend",
+    "score",
+    "shown_queries",
+]

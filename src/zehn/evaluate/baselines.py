@@ -142,7 +142,7 @@ def _time_vectors(trial: Trial, vectors_of: Callable[[Int[np.ndarray, " _"]], Ve
     for first in range(0, len(vectors), _IMAGES_PER_BLOCK):
         part = slice(first, first + _IMAGES_PER_BLOCK)
         vectors[part] = vectors_of(trial.database_ids[part])
-    engine = engines.build()
+    engine = engines.Index()
     engine.add(trial.database_ids, vectors)
     return time_queries(engine, queries, trial.query_ids, distances.get("euclidean"))
 

@@ -72,7 +72,7 @@ def _measure_hubness(codes: Codes, distance: Distance, resamples: Resamples) -> 
     if len(codes) <= N_HITS:
         return None
     ids, prepared = np.arange(len(codes)), distance.prepare(codes)
-    engine = engines.build()
+    engine = engines.Index()
     engine.add(ids, prepared)
     neighbors, _ = engine.search(prepared, N_HITS, distance.metric, exclude=ids)
     counts = measures.count_occurrences(neighbors, len(codes))

@@ -19,7 +19,7 @@ from zehn import codes as coding
 from zehn import distort, measures
 from zehn.datasets import Dataset
 from zehn.distances import Distance
-from zehn.engines import Engine
+from zehn.engines import Index
 from zehn.evaluate.geometry import choose
 from zehn.evaluate.ranking import Trial
 from zehn.evaluate.scores import fill_engine
@@ -92,7 +92,7 @@ def count_checked(images: UInt8[np.ndarray, "n h w 3"]) -> int:
 
 
 def _score_views(
-    engine: Engine,
+    engine: Index,
     ids: Int64[np.ndarray, " q"],
     originals: Float[np.ndarray, "q d"],
     distance: Distance,

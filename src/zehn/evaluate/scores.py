@@ -118,11 +118,11 @@ def time_codes(trial: Trial, codes: Float[np.ndarray, "n d"], distance: Distance
 
 
 def time_queries(
-    engine: engines.Engine, queries: Float[np.ndarray, "_ d"], query_ids: Int[np.ndarray, " _"], distance: Distance
+    engine: engines.Index, queries: Float[np.ndarray, "_ d"], query_ids: Int[np.ndarray, " _"], distance: Distance
 ) -> float:
     """Return the median milliseconds to answer one query, asked alone, for its ten nearest.
 
-    Timed is what a search does with a code that is already there: prepare it, search the engine "memory" that holds the
+    Timed is what a search does with a code that is already there: prepare it, search the index in memory that holds the
     whole database, finish the distances. Encoding the image and filling the engine are not. The queries are asked one
     after the other; the first ones are not counted.
     """
@@ -136,9 +136,9 @@ def time_queries(
     return 1_000 * float(np.median(seconds[_N_WARM_UP:] or seconds))
 
 
-def fill_engine(trial: Trial, codes: Float[np.ndarray, "n d"], distance: Distance) -> engines.Engine:
+def fill_engine(trial: Trial, codes: Float[np.ndarray, "n d"], distance: Distance) -> engines.Index:
     """Return an engine that holds the prepared codes of the trial's database."""
-    engine = engines.build()
+    engine = engines.Index()
     engine.add(trial.database_ids, distance.prepare(codes[trial.database_ids]))
     return engine
 

@@ -15,14 +15,19 @@ except ImportError as error:
 
 from zehn.figures.architecture import architecture
 from zehn.figures.codes import pairplot, umap_scatter
+from zehn.figures.distortions import distorted_queries, distortions
 from zehn.figures.grids import cover, hits, reconstructions, samples
+from zehn.figures.robustness import corruption_bars, robustness_curves
 from zehn.figures.scores import evolution, overlap, precision
 from zehn.figures.style import render, save
-from zehn.figures.training import scalars_of, training_curves
+from zehn.figures.training import robust_training, scalars_of, training_curves
 
 __all__ = [
     "architecture",
+    "corruption_bars",
     "cover",
+    "distorted_queries",
+    "distortions",
     "evolution",
     "hits",
     "overlap",
@@ -30,6 +35,8 @@ __all__ = [
     "precision",
     "reconstructions",
     "render",
+    "robust_training",
+    "robustness_curves",
     "samples",
     "save",
     "scalars_of",

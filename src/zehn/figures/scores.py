@@ -170,7 +170,7 @@ def _draw_rungs(axes: Axes, values: Sequence[Any], form: Callable[[float], str],
             fontsize=SMALL,
             weight=weight,
         )
-    axes.set_xlim(0, max([*present, 0]) * 1.62 or 1)
+    axes.set_xlim(0, max([*present, 0]) * 1.75 or 1)
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0)
     axes.spines[["bottom"]].set_visible(False)

@@ -40,6 +40,11 @@ SPLITS: Mapping[str, Mapping[str, Any]] = {
     "test": {"color": "#2B1FB0", "linestyle": ":", "marker": "^"},
 }
 """Colour, line and marker of each part of the data."""
+MODELS: Mapping[str, Mapping[str, Any]] = {
+    "old": {"color": "#D87A00", "linestyle": "--", "marker": "s"},
+    "new": {"color": ACCENT, "linestyle": "-", "marker": "o"},
+}
+"""Colour, line and marker of a model before and after it was retrained."""
 
 SMALL, NORMAL, LARGE = 7.0, 8.0, 9.5
 """Sizes of text in points."""

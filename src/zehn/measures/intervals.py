@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -36,6 +36,15 @@ class Interval:
     def as_dict(self) -> dict[str, float]:
         """Return ``{"mean": …, "low": …, "high": …}``."""
         return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ratios:
+    """Means divided by a mean: over all queries, of each resample, and as a mean of one number per query."""
+
+    exact: Float64[np.ndarray, " m"]
+    resampled: Float64[np.ndarray, "r m"]
+    linear: Float64[np.ndarray, "q m"]
 
 
 class Resamples:
@@ -115,6 +124,61 @@ class Resamples:
         means = exact.mean(axis=0)
         low, high = np.quantile(statistic(means + self._resampled(exact - means)), _TAILS)
         return Interval(float(statistic(means[None])[0]), float(low), float(high))
+
+    def ratios(self, parts: Mapping[Key, Values], whole: Values) -> dict[Key, Interval]:
+        """Return the mean of each of several measures divided by the mean of ``whole``, with its interval.
+
+        Both means are of the same resample, because both are of the same queries. Resamples in which ``whole`` has the
+        mean 0 are left out.
+
+        Raises:
+            InputError: another number of values than there are queries, values that are no numbers, or a ``whole``
+                whose mean is not above 0.
+
+        """
+        found = self._divide(parts, whole)
+        return self._spread(parts, found.exact, found.resampled)
+
+    def compare_ratios(
+        self, parts_a: Mapping[Key, Values], whole_a: Values, parts_b: Mapping[Key, Values], whole_b: Values
+    ) -> dict[Key, dict[str, Any]]:
+        """Compare two models by what :meth:`ratios` measures, under the same keys; see :meth:`paired`.
+
+        The difference is that of the ratios, a − b, its interval from the same resamples of both. The test is that of
+        the ratios' linear parts (the delta method: of a mean p divided by a mean w, a query's part is
+        p/w + (pᵢ − wᵢ p/w)/w, and p/w is the mean of these).
+
+        Raises:
+            InputError: what :meth:`ratios` refuses.
+
+        """
+        a, b = self._divide(parts_a, whole_a), self._divide({name: parts_b[name] for name in parts_a}, whole_b)
+        intervals = self._spread(parts_a, a.exact - b.exact, a.resampled - b.resampled)
+        p_values = self._flip(dict(zip(parts_a, (a.linear - b.linear).T, strict=True)))
+        return {name: {"difference": one.as_dict(), "p_value": p_values[name]} for name, one in intervals.items()}
+
+    def _divide(self, parts: Mapping[Key, Values], whole: Values) -> _Ratios:
+        divisors = self._checked("whole", whole)
+        divisor = divisors.mean()
+        if divisor <= 0:
+            raise InputError(f"expected a whole whose mean is above 0, came {divisor:g}; there is no share of nothing")
+        columns = np.stack([self._checked(name, column) for name, column in parts.items()], axis=1)
+        means = columns.mean(axis=0)
+        resampled = means + self._resampled(columns - means)
+        below = divisor + self._resampled((divisors - divisor)[:, None])
+        # of a resample whose mean is 0 but for rounding, no ratio can be told
+        resampled /= np.where(below > _ROUNDING * divisor, below, np.nan)
+        exact = means / divisor
+        return _Ratios(exact, resampled, exact + (columns - divisors[:, None] * exact) / divisor)
+
+    def _spread(
+        self, names: Iterable[Key], exact: Float64[np.ndarray, " m"], resampled: Float64[np.ndarray, "r m"]
+    ) -> dict[Key, Interval]:
+        """Return intervals from what resamples gave, those left out that gave no number."""
+        there = resampled[np.isfinite(resampled).all(axis=1)]
+        lows, highs = np.quantile(there, _TAILS, axis=0) if len(there) else (exact, exact)
+        rows = np.stack([exact, lows, highs], axis=1).tolist()
+        return {name: Interval(*row) for name, row in zip(names, rows, strict=True)}
 
     def _resampled(self, deviations: Float64[np.ndarray, "q m"]) -> Float64[np.ndarray, "r m"]:
         """Return how far the resamples' means are from the means; float32 does for that, never for the means."""

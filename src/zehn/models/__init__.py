@@ -32,6 +32,7 @@ class Encoder(nn.Module):
     Attributes:
         n_features: how many numbers the body gives; a wider head of an objective may read them too.
         any_size: images of another size than the network's may be seen too, such as small views.
+        mirrored: outside of training, an image and its mirror image are seen and averaged already.
 
     """
 
@@ -43,9 +44,11 @@ class Encoder(nn.Module):
         head: nn.Module | None = None,
         *,
         any_size: bool = False,
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
-        self.n_features, self.n_components, self.any_size = n_features, n_components, any_size
+        self.n_features, self.n_components = n_features, n_components
+        self.any_size, self.mirrored = any_size, mirrored
         self.body = body
         self.head: Any = head or nn.Linear(n_features, n_components)
 

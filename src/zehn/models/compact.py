@@ -128,7 +128,9 @@ def build(n_components: int, image_size: int, options: Options) -> tuple[Encoder
     paint = painter(
         n_components, options.n_hidden, options.decoder_widths, options.decoder_depths, sides, fold, image_size
     )
-    return Encoder(look, options.widths[-1], n_components, head, any_size=True), Decoder(paint)
+    return Encoder(look, options.widths[-1], n_components, head, any_size=True, mirrored=options.mirrored), Decoder(
+        paint
+    )
 
 
 def _down(options: Options) -> list[nn.Module]:

@@ -38,6 +38,7 @@ class Step:
     Attributes:
         network: the autoencoder in training.
         images: the clean images, (n, 3, h, w) in [0, 1].
+        inputs: what the encoder sees of them: the clean images, or distorted ones in their places.
         generator: where an objective draws its random numbers from; seeded by seed, epoch and batch.
         progress: how much of the training is done, 0 to 1, for weights and temperatures that change on the way.
         augmentation: how views are made; a mixture sets it.
@@ -46,25 +47,31 @@ class Step:
     """
 
     def __init__(
-        self, network: Network, images: Float[Tensor, "n 3 h w"], generator: torch.Generator, progress: float = 0.0
+        self,
+        network: Network,
+        images: Float[Tensor, "n 3 h w"],
+        generator: torch.Generator,
+        progress: float = 0.0,
+        inputs: Float[Tensor, "n 3 h w"] | None = None,
     ) -> None:
         self.network, self.images, self.generator, self.progress = network, images, generator, progress
+        self.inputs = images if inputs is None else inputs
         self.augmentation, self.n_views = augment.Options(), N_VIEWS
         self._kept: dict[str, Any] = {}
 
     @cached_property
     def features(self) -> Tensor:
-        """What the encoder's body gives for the clean images, (n, n_features)."""
-        return self.network.encoder.features(self.images)
+        """What the encoder's body gives for the inputs, (n, n_features)."""
+        return self.network.encoder.features(self.inputs)
 
     @cached_property
     def codes(self) -> Tensor:
-        """Codes of the clean images, (n, n_components)."""
+        """Codes of the inputs, (n, n_components)."""
         return self.network.encoder.head(self.features)
 
     @cached_property
     def reconstructions(self) -> Tensor:
-        """The clean images as decoded from their codes, (n, 3, h, w) in [0, 1]."""
+        """The images as decoded from the codes of the inputs, (n, 3, h, w) in [0, 1]."""
         return self.network.decoder(self.codes)
 
     @cached_property

@@ -44,7 +44,8 @@ class Teacher:
         encoder = self.network.encoder.to(images.device)
         look = encoder.features if self.source == "features" else encoder
         with torch.autocast(images.device.type, enabled=False):
-            return (look(images) + look(images.flip(3))).float() / 2
+            seen = look(images)
+            return seen.float() if encoder.mirrored else (seen + look(images.flip(3))).float() / 2
 
 
 def fingerprints(images: Float[Tensor, "n 3 h w"]) -> Int64[Tensor, " n"]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 
-from zehn import codes, figures, measures, models
+from zehn import codes, distort, evaluate, figures, measures, models
 from zehn.evaluate.projection import project
 from zehn.pipeline.workshop import LOGS_PATH, Workshop
 
 _N_PURITY_NEIGHBORS = 10
+_N_DISTORTED = 6
+"""Test images that are shown in every way that they are distorted."""
 _LEAST_MAPPED = _N_PURITY_NEIGHBORS + 2
 """Codes below which there is no map: their neighbourhoods would be the whole."""
 
@@ -103,6 +105,45 @@ def draw_query(workshop: Workshop, asked: Mapping[str, Any], comparison: Mapping
             _save(workshop, "query/cover", figures.cover(asked["queries"], hits, query_images, hit_images))
     _save(workshop, "query/precision", figures.precision(comparison["scores"], comparison["evaluation"]["baselines"]))
     _save(workshop, "query/overlap", figures.overlap(comparison["overlap"]))
+
+
+def draw_robustness(workshop: Workshop, robust: Mapping[str, Any], history: Mapping[str, Any]) -> None:
+    """The distortions, the retraining, both models over the strengths and corruptions, and the hits of both."""
+    noise, perspective = workshop.config.robust.noise, workshop.config.robust.perspective
+    shown = workshop.dataset.x_test[:_N_DISTORTED]
+    noised = _distorted(shown, distort.gaussian_noise, noise, workshop.seed)
+    projected = _distorted(shown, distort.projective, perspective, workshop.seed)
+    drawn = figures.distortions(shown, noised, projected, noise=noise, perspective=perspective)
+    _save(workshop, "robust/distortions", drawn)
+    _save(workshop, "robust/training", figures.robust_training(history, best_epoch=history["best_epoch"]))
+    _save(workshop, "robust/curves", figures.robustness_curves(robust))
+    _save(workshop, "robust/corruptions", figures.corruption_bars(robust))
+    if robust["queries"]:
+        _draw_distorted_queries(workshop, robust["queries"], evaluate.shown_queries(workshop.dataset, dict(robust)))
+
+
+def _distorted(
+    images: UInt8[np.ndarray, "n h w 3"], generate: Callable[..., Any], strengths: Sequence[float], seed: int
+) -> UInt8[np.ndarray, "s n h w 3"]:
+    """Return the same images distorted at each strength."""
+    rows = [next(generate(images, strength, seed=seed, batch_size=len(images)))[0] for strength in strengths]
+    return np.stack(rows) if rows else np.empty((0, *images.shape), np.uint8)
+
+
+def _draw_distorted_queries(
+    workshop: Workshop, asked: Sequence[Mapping[str, Any]], distorted: UInt8[np.ndarray, "n h w 3"]
+) -> None:
+    """A figure for each way that the queries were distorted in."""
+    pictures, names = workshop.dataset.images, workshop.dataset.class_names
+    for kind in dict.fromkeys(query["kind"] for query in asked):
+        rows = [place for place, query in enumerate(asked) if query["kind"] == kind]
+        queries = [asked[row] for row in rows]
+        old, new = (
+            np.stack([pictures[[hit["id"] for hit in query[which]]] for query in queries]) for which in ("old", "new")
+        )
+        clean = pictures[[query["id"] for query in queries]]
+        drawn = figures.distorted_queries(queries, clean, distorted[rows], old, new, class_names=names)
+        _save(workshop, f"robust/queries_{kind}", drawn)
 
 
 def _choose(workshop: Workshop, n_codes: int, n_most: int) -> Int64[np.ndarray, " n"]:

@@ -10,7 +10,7 @@ from typing import Any
 from zehn import store
 from zehn.errors import UnknownNameError
 from zehn.pipeline import stages
-from zehn.pipeline.workshop import CODES_PATH, MODEL_PATH, Workshop
+from zehn.pipeline.workshop import CODES_PATH, MODEL_PATH, ROBUST_MODEL_PATH, Workshop
 
 _NO_RESULT_DEPENDS_ON_IT = ("device",)
 _REPORT = "report"
@@ -36,6 +36,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("train", stages.train, ("data", "model", "train"), ("data",), (MODEL_PATH, "train/architecture.json")),
     Stage("check", stages.check, ("check",), ("train",), ("check/check.json", CODES_PATH)),
     Stage("query", stages.query, ("query",), ("train", "check"), ("query/query.json",)),
+    Stage("robust", stages.robust, ("robust",), ("train", "check"), ("robust/robust.json", ROBUST_MODEL_PATH)),
     Stage(_REPORT, stages.report, (), (), ("report.pdf", "report.json")),
 )
 STAGE_NAMES: tuple[str, ...] = tuple(stage.name for stage in STAGES)
@@ -90,4 +91,6 @@ def _settings(workshop: Workshop, section: str) -> Mapping[str, Any]:
     values: dict[str, Any] = dataclasses.asdict(getattr(workshop.config, section))
     if section == "model" and workshop.given_model is not None:
         values = {"source": workshop.given_model.fingerprint}
+    if section == "train" and workshop.starts_from_a_model:
+        values["start"] = store.load_model(values["start"]).fingerprint
     return {name: value for name, value in values.items() if name not in _NO_RESULT_DEPENDS_ON_IT}

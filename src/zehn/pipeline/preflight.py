@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from zehn import distances, plugins, store
-from zehn.config import Config
+from zehn.config import Config, TrainConfig
 from zehn.errors import ConfigError, UnknownNameError
+from zehn.pipeline.training import with_teacher
 
 
 def check_settings(config: Config) -> store.Model | None:
@@ -34,8 +35,30 @@ def _check_training(config: Config) -> None:
     plugins.options(plugins.load("models", config.model.architecture), config.model.options)
     for architecture in config.evolve.architectures:
         plugins.load("models", architecture)
-    for objective in config.train.objectives:
-        plugins.options(plugins.load("objectives", objective), config.train.objective_options.get(objective))
+    _check_start(config)
+    train = with_teacher(config.train)
+    for objective in train.objectives:
+        plugins.options(plugins.load("objectives", objective), train.objective_options.get(objective))
+    for objective in config.robust.objectives:
+        plugins.load("objectives", objective)
+
+
+def _check_start(config: Config) -> None:
+    """Refuse to go on from a model of another shape: its weights would not fit, and nothing else is a continuation."""
+    name, wanted = config.train.start, config.model
+    if name == TrainConfig.start:
+        return
+    model = store.load_model(name)
+    for setting, expected, found in (
+        ("model.architecture", wanted.architecture, model.architecture),
+        ("model.n_components", wanted.n_components, model.n_components),
+        ("data.image_size", config.data.image_size, model.image_size),
+    ):
+        if expected != found:
+            raise ConfigError(
+                f"training cannot go on from {name}: {setting} is {expected!r}, and the model's is {found!r}; add "
+                f"--set {setting}={found} or start from another model"
+            )
 
 
 def _check_given(config: Config) -> store.Model:

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from zehn import codes, datasets, evaluate, measures, store
+from zehn.pipeline.robust import robust
 from zehn.pipeline.training import climb_ladder, train_model
 from zehn.pipeline.workshop import CODES_PATH, MODEL_PATH, Workshop
+
+__all__ = ["check", "data", "evolve", "query", "report", "robust", "train"]
 
 
 def data(workshop: Workshop) -> None:

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from zehn import codes, evaluate, measures, store
 from zehn import config as configuration
-from zehn.config import ModelConfig
+from zehn.config import ModelConfig, TrainConfig
 from zehn.errors import RunError
 from zehn.pipeline.machine import package_versions
 from zehn.pipeline.workshop import MODEL_PATH, Workshop
@@ -25,6 +25,7 @@ _SELECTION = (
     "objectives, optimiser and views were chosen by MSE, P@10 and 20-NN accuracy of held-out training images of "
     "CIFAR-10 in short runs (LOG.md)."
 )
+_TEACHES = "distillation"
 _LADDER_OBJECTIVES = {"reconstruction": 1.0}
 """What every rung is trained for, so that architectures alone differ."""
 
@@ -45,7 +46,7 @@ def train_model(workshop: Workshop) -> dict[str, Any]:
         workshop.x_train,
         workshop.x_validation,
         workshop.dataset.x_test,
-        workshop.config.train,
+        with_teacher(workshop.config.train),
         folder,
         seed=workshop.seed,
         resume=_prepare(workshop),
@@ -62,9 +63,20 @@ def train_model(workshop: Workshop) -> dict[str, Any]:
         "seconds": history["seconds"],
         "selection": _SELECTION,
     }
+    if workshop.starts_from_a_model:
+        card["start"] = store.load_model(workshop.config.train.start).fingerprint
     model = dataclasses.replace(model, card=card, versions=package_versions())
     store.save_model(workshop.run.path / MODEL_PATH, model)
     return history
+
+
+def with_teacher(config: TrainConfig) -> TrainConfig:
+    """Let distillation, where no teacher is named, learn from the model that training starts from."""
+    given = config.objective_options.get(_TEACHES, {})
+    if config.start == TrainConfig.start or _TEACHES not in config.objectives or given.get("teacher"):
+        return config
+    options = {**config.objective_options, _TEACHES: {**given, "teacher": config.start}}
+    return dataclasses.replace(config, objective_options=options)
 
 
 def climb_ladder(workshop: Workshop) -> dict[str, Any]:
@@ -101,7 +113,12 @@ def _climb(
     options = own.options if architecture == own.architecture else {}
     network = _network(workshop, dataclasses.replace(own, architecture=architecture, options=options))
     budget = dataclasses.replace(
-        workshop.config.train, epochs=workshop.config.evolve.epochs, objectives=_LADDER_OBJECTIVES, objective_options={}
+        workshop.config.train,
+        epochs=workshop.config.evolve.epochs,
+        decoder_seen=0,
+        start=TrainConfig.start,
+        objectives=_LADDER_OBJECTIVES,
+        objective_options={},
     )
     folder = workshop.run.path / "evolve" / architecture
     shutil.rmtree(folder, ignore_errors=True)

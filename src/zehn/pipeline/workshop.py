@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from zehn import codes, datasets, store
-from zehn.config import Config
+from zehn.config import Config, TrainConfig
 
 LOGS_PATH = "train/logs"
 MODEL_PATH = "train/model.h5"
 CODES_PATH = "check/codes.npz"
+ROBUST_MODEL_PATH = "robust/model.h5"
 _TICKS = 10_000
 """In how many steps a training's progress is counted."""
 
@@ -48,6 +49,11 @@ class Workshop:
     """Of each stage: what its inputs are, so that it knows whether its own left-overs still fit."""
     given_model: store.Model | None = None
     """The model that is used instead of training one."""
+
+    @property
+    def starts_from_a_model(self) -> bool:
+        """Say whether training begins with the weights of another model."""
+        return self.config.train.start != TrainConfig.start
 
     @property
     def seed(self) -> int:
@@ -99,9 +105,10 @@ class Workshop:
         """Return a callback that takes what :func:`zehn.train.train` tells of itself."""
 
         def tell(state: dict[str, Any]) -> None:
+            part = "fitting the decoder" if state.get("part") == "decoder" else what
             done = (state["epoch"] - 1 + state["share"]) / state["n_epochs"]
             detail = f"epoch {state['epoch']} of {state['n_epochs']}, loss {state['loss']:.4f}"
             speed = f"{state['images_per_second']:,.0f} images/s"
-            self.say.advance(what, round(done * _TICKS), _TICKS, f"{detail}, {speed}")
+            self.say.advance(part, round(done * _TICKS), _TICKS, f"{detail}, {speed}")
 
         return tell

@@ -38,6 +38,10 @@ class Facts:
     layers: Sequence[Mapping[str, Any]] | None
     check: Mapping[str, Any] | None
     query: Mapping[str, Any] | None
+    robust: Mapping[str, Any] | None
+    """How the model retrained with distorted images compares with the one before."""
+    retraining: Mapping[str, Any] | None
+    """The history of that training; None where none was needed."""
     stages: Mapping[str, Mapping[str, Any]]
     """The stages that were finished, but for the report itself, which is under way."""
 
@@ -132,7 +136,7 @@ class Facts:
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """Names of the stages that the run has not done."""
+        """Names of the stages that the run has not done; it is whole without ``robust``, which makes a second model."""
         parts = {"data": self.data, "evolve": self.evolve, "check": self.check, "query": self.query}
         absent = [name for name, part in parts.items() if part is None]
         trained = _TRAIN in self.stages and (self.history is not None or (self.source is not None and self.layers))
@@ -153,6 +157,8 @@ _FILES = {
     "layers": "train/architecture.json",
     "check": "check/check.json",
     "query": "query/query.json",
+    "robust": "robust/robust.json",
+    "retraining": "robust/train/history.json",
 }
 """What a stage's folder holds of it in numbers."""
 _PROPER_NAMES = {"cifar10": "CIFAR-10", "digits": "Digits", "fashion_mnist": "Fashion-MNIST"}

@@ -65,10 +65,28 @@ def _overlap(facts: Facts) -> Any:
     return figures.overlap(facts.query["overlap"]) if facts.query and facts.query.get("overlap") else None
 
 
+def _robust_curves(facts: Facts) -> Any:
+    return figures.robustness_curves(facts.robust) if facts.robust else None
+
+
+def _corruptions(facts: Facts) -> Any:
+    return figures.corruption_bars(facts.robust) if facts.robust else None
+
+
+def _retraining(facts: Facts) -> Any:
+    history = facts.retraining
+    if not history or not history["epochs"]:
+        return None
+    return figures.robust_training(history, best_epoch=history.get("best_epoch"))
+
+
 _DRAWN: Mapping[str, Callable[[Facts], Any]] = {
     "train/architecture": _architecture,
     "train/curves": _curves,
     "evolve/evolution": _evolution,
     "query/precision": _precision,
     "query/overlap": _overlap,
+    "robust/curves": _robust_curves,
+    "robust/corruptions": _corruptions,
+    "robust/training": _retraining,
 }

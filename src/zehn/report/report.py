@@ -63,6 +63,7 @@ def _collect(facts: Facts, document: Document, headline: list[dict[str, Any]]) -
         "train": {"history": facts.history, "layers": facts.layers},
         "check": facts.check,
         "query": facts.query,
+        "robust": {"comparison": facts.robust, "history": facts.retraining},
     }
 
 

@@ -18,7 +18,7 @@ _LONGEST = 24
 
 def decimal(value: float | None, digits: int = 3) -> str:
     """Return a number with so many digits after the point."""
-    return MISSING if value is None else f"{value:.{digits}f}".replace("-", "−")
+    return MISSING if value is None else f"{_rounded(value, digits):.{digits}f}".replace("-", "−")
 
 
 def count(value: float | None) -> str:
@@ -34,6 +34,12 @@ def percent(share: float | None, digits: int = 0) -> str:
 def signed(share: float, digits: int = 0) -> str:
     """Return a change as per cent with its sign."""
     return f"{100 * share:+.{digits}f}\u00a0%".replace("-", "−")
+
+
+def with_sign(value: float, digits: int = 3) -> str:
+    """Return a difference with its sign, "+0.041"; one that rounds to 0 has none."""
+    rounded = _rounded(value, digits)
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else decimal(0.0, digits)
 
 
 def mean(interval: Interval | None, digits: int = 3) -> str:
@@ -95,3 +101,8 @@ def breakable(text: Any) -> str:
 def apart(a: Interval, b: Interval) -> int:
     """Return 1 where interval ``a`` lies wholly above ``b``, -1 where wholly below, 0 where they overlap."""
     return int(a["low"] > b["high"]) - int(a["high"] < b["low"])
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Round a number, never to −0."""
+    return round(value, digits) + 0.0

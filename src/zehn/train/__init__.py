@@ -36,7 +36,6 @@ from zehn.train.precision import choose_device, choose_precision
 
 __all__ = ["choose_device", "count_epochs", "read_scalars", "train"]
 
-SCRATCH = "scratch"
 KEPT = ("best", "last")
 
 _LIGHTNING_PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
@@ -61,7 +60,6 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
     *,
     seed: int = 0,
     resume: bool = False,
-    start: str = SCRATCH,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train a network in place; afterwards it holds the weights of the best epoch, by validation loss, or the last.
@@ -83,16 +81,18 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
         folder: where everything is written; what an earlier training left there is removed unless ``resume``.
         seed: at least 0.
         resume: go on from the ``last.ckpt`` that ``folder`` holds, if any.
-        start: ``scratch``, or the model file (or shipped model) whose weights to begin with.
         progress: called a few times a second with ``epoch``, ``n_epochs``, ``share`` (of the epoch's batches, 0 to 1),
-            ``loss`` (mean of the epoch so far), ``images_per_second`` and ``seconds_left``.
+            ``loss`` (mean of the epoch so far), ``images_per_second`` and ``seconds_left``; at the end, while the
+            decoder is fitted, after each of its own epochs, with ``part`` "decoder" and no ``seconds_left``.
 
     Returns:
         ``n_epochs`` (how many were planned), ``epochs`` (each ``epoch``, ``train``/``validation``/``test`` with
         ``loss``, ``mse``, ``psnr``, ``channel_accuracy``, or None where not measured; ``learning_rate``,
-        ``images_per_second``, ``seconds``), ``best_epoch``, ``warnings`` (``kind``, ``epoch``, ``message``),
-        ``precision``, ``device``, ``seconds``, ``start``, ``interrupted`` and, where the decoder was fitted at the end,
-        ``decoder`` (see :func:`zehn.train.finish.fit_decoder`).
+        ``images_per_second``, ``seconds``; where training distorts also ``distorted``, of the validation images
+        distorted as strongly as training ever does, and ``distortion``: ``reached``, ``share`` and ``strength`` at the
+        epoch's end), ``best_epoch``, ``warnings`` (``kind``, ``epoch``, ``message``), ``precision``, ``device``,
+        ``seconds``, ``start``, ``interrupted`` and, where the decoder was fitted at the end, ``decoder`` (see
+        :func:`zehn.train.finish.fit_decoder`).
 
     Raises:
         InputError: images of another type or size than the network takes, or none to train on.
@@ -116,7 +116,7 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
             "architecture"
         )
     config = dataclasses.replace(config, epochs=count_epochs(config, len(x_train)))
-    settings = _settings(network, images, config, seed, start)
+    settings = _settings(network, images, config, seed)
     state = _find_state(folder, settings, resume=resume)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _quiet():
         return _train(network, images, config, folder, settings, state, progress)
@@ -153,16 +153,17 @@ def _train(
         load_network=_load_network,
     )
     if state is None:
-        _start_from(network, settings["start"])
+        _start_from(network, config.start)
     device = choose_device(config.device)
     history = new_history() if state is None else state["history"]
     precision = history.get("precision") or choose_precision(config.precision, device, network, mixture)
-    history |= {"precision": precision, "device": device, "start": settings["start"], "n_epochs": config.epochs}
+    history |= {"precision": precision, "device": device, "start": config.start, "n_epochs": config.epochs}
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = Learner(network, mixture, images, config, settings["seed"], precision).train()
     diary = Diary(folder, history, settings, progress)
     try:
         _begin(diary, learner, state)
+        learner.rows = history["epochs"]
         if history["interrupted"]:
             _fit(learner, diary, device, precision)
     finally:
@@ -170,11 +171,11 @@ def _train(
         network.to("cpu").eval()
     network.load_state_dict(_best_weights(folder, network))
     if not history["interrupted"]:
-        _finish(diary, network, images, config)
+        _finish(diary, network, images, config, progress)
     return history
 
 
-def _finish(diary: Diary, network: Network, images: Images, config: TrainConfig) -> None:
+def _finish(diary: Diary, network: Network, images: Images, config: TrainConfig, progress: Progress | None) -> None:
     """Fit the decoder to the weights that are kept, or take it as it was fitted by the training that is resumed."""
     path, history = checkpoints.final_path(diary.folder), diary.history
     if path.is_file():
@@ -184,7 +185,7 @@ def _finish(diary: Diary, network: Network, images: Images, config: TrainConfig)
     elif config.decoder_seen:
         n_epochs = _count(config.decoder_seen, len(images.train))
         ways = {"device": history["device"], "precision": history["precision"], "seed": diary.settings["seed"]}
-        fitted = finish.fit_decoder(network, images, config, n_epochs, **ways)
+        fitted = finish.fit_decoder(network, images, config, n_epochs, **ways, progress=progress)
         checkpoints.save(path, {"network": network.state_dict(), "decoder": fitted})
         diary.note_decoder(fitted)
 
@@ -237,14 +238,15 @@ def _find_state(folder: Path, settings: dict[str, Any], *, resume: bool) -> dict
     return None
 
 
-def _settings(network: Network, images: Images, config: TrainConfig, seed: int, start: str) -> dict[str, Any]:
+def _settings(network: Network, images: Images, config: TrainConfig, seed: int) -> dict[str, Any]:
     fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in _MAY_DIFFER}
     shape = {name: getattr(network, name) for name in ("architecture", "n_components", "image_size", "options")}
-    return fields | shape | {"n_train": len(images.train), "seed": seed, "start": start}
+    return fields | shape | {"n_train": len(images.train), "seed": seed}
 
 
 def _start_from(network: Network, start: str) -> None:
-    if start == SCRATCH:
+    """Give a network the weights of a trained model, of the same shape or not at all."""
+    if start == TrainConfig.start:
         return
     model = store.load_model(start)
     try:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test", "distorted")
+"""The last one: the validation images, distorted."""
 _WHOLE_ROW = ("learning_rate", "images_per_second")
+_DISTORTION = ("share", "strength")
 
 
 class Board:
@@ -25,10 +27,12 @@ class Board:
         """Log one epoch's row of the history, and a picture of reconstructions."""
         epoch = row["epoch"]
         for split in SPLITS:
-            for name, value in (row[split] or {}).items():
+            for name, value in (row.get(split) or {}).items():
                 self._writer.add_scalar(f"{name}/{split}", value, epoch)
         for name in _WHOLE_ROW:
             self._writer.add_scalar(name, row[name], epoch)
+        for name in _DISTORTION if "distortion" in row else ():
+            self._writer.add_scalar(f"distortion/{name}", row["distortion"][name], epoch)
         self._writer.add_image("reconstructions", picture, epoch, dataformats="HWC")
         self._writer.flush()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -14,9 +15,9 @@ import torch
 from jaxtyping import UInt8
 
 from zehn import store
-from zehn.train import batches, checkpoints, watch
+from zehn.train import batches, checkpoints, distortion, watch
 from zehn.train.boards import Board
-from zehn.train.learner import Learner
+from zehn.train.learner import DISTORTED, Learner
 from zehn.train.meters import Meter
 
 Progress = Callable[[dict[str, Any]], None]
@@ -175,7 +176,9 @@ def new_history() -> dict[str, Any]:
 
 
 def _judged(row: dict[str, Any]) -> float:
-    return (row["validation"] or row["train"])["loss"]
+    """Return the loss that tells epochs apart; where training distorts, that of clean and of distorted images count."""
+    losses = [row[split]["loss"] for split in ("validation", DISTORTED) if row.get(split)]
+    return sum(losses) / len(losses) if losses else float(row["train"]["loss"])
 
 
 def _weights(learner: Learner) -> dict[str, Any]:
@@ -193,10 +196,19 @@ def _row(learner: Learner) -> dict[str, Any]:
         "train": learner.meter.means(),
         "validation": evaluated.get("validation"),
         "test": evaluated.get("test"),
+        **_distortion(learner, evaluated),
         "learning_rate": learner.optimizer.param_groups[0]["lr"],
         "images_per_second": learner.n_seen / learner.train_seconds,
         "seconds": time.perf_counter() - learner.epoch_began,
     }
+
+
+def _distortion(learner: Learner, evaluated: dict[str, Any]) -> dict[str, Any]:
+    """Return what a row says of a training on distorted images; nothing of any other."""
+    if not distortion.is_on(learner.config.distort):
+        return {}
+    reached = dataclasses.asdict(learner.level(learner.n_batches))
+    return {DISTORTED: evaluated.get(DISTORTED), "distortion": reached}
 
 
 @torch.no_grad()

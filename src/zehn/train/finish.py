@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,15 @@ _BATCHES_AT_ONCE = 2
 
 
 def fit_decoder(
-    network: Network, images: Images, config: TrainConfig, n_epochs: int, *, device: str, precision: str, seed: int
+    network: Network,
+    images: Images,
+    config: TrainConfig,
+    n_epochs: int,
+    *,
+    device: str,
+    precision: str,
+    seed: int,
+    progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Train the decoder alone, in place, on the codes of the training images as the encoder gives them in use.
 
@@ -47,7 +56,7 @@ def fit_decoder(
     with torch.autocast(device, torch.bfloat16, enabled=coarse):
         codes = _encode(network, images.train, config, device)
         before, kept = _measure(network, images.validation, config, device), copy.deepcopy(network.decoder.state_dict())
-    errors = _fit(network, images.train, codes, config, n_epochs, seed, coarse=coarse)
+    errors = _fit(network, images.train, codes, config, n_epochs, seed, coarse=coarse, progress=progress)
     with torch.autocast(device, torch.bfloat16, enabled=coarse):
         after = _measure(network, images.validation, config, device)
     if before is not None and after is not None and after > before:
@@ -70,8 +79,9 @@ def _fit(
     seed: int,
     *,
     coarse: bool,
+    progress: Callable[[dict[str, Any]], None] | None,
 ) -> list[float]:
-    decoder = network.decoder.train()
+    decoder, began = network.decoder.train(), time.perf_counter()
     optimizer = optimizers.build(decoder, dataclasses.replace(config, optimizer="adamw"))
     errors = []
     for epoch in range(n_epochs):
@@ -92,6 +102,11 @@ def _fit(
             optimizer.step()
             losses.append(loss.detach())
         errors.append(torch.stack(losses).mean().item())
+        if progress is not None:
+            n_seen = (epoch + 1) * stack.n_batches * stack.size
+            pace = n_seen / (time.perf_counter() - began)
+            told = {"epoch": epoch + 1, "n_epochs": n_epochs, "share": 1.0, "loss": errors[-1]}
+            progress({**told, "images_per_second": pace, "part": "decoder"})
     return errors
 
 

@@ -16,9 +16,11 @@ from zehn.config import TrainConfig
 from zehn.errors import TrainingError
 from zehn.models import Network
 from zehn.objectives import Mixture, Step
-from zehn.train import batches, optimizers
+from zehn.train import batches, distortion, optimizers
 from zehn.train.meters import Meter, measure
 
+DISTORTED = "distorted"
+"""The name of the validation images as distorted, beside ``validation`` and ``test``."""
 _EVALUATION = 2**31
 """Stands for the epoch in the seeds of what is drawn for evaluation, so that every epoch draws the same."""
 _EVALUATION_BATCHES = 2
@@ -54,6 +56,7 @@ class Learner(pl.LightningModule):
 
     Attributes:
         epoch: how many epochs are finished.
+        rows: of the history, of the epochs that are finished: the diary's own.
         first_batch: how many batches of the epoch that begins are done already (after an interruption).
         meter: sums over the training batches of this epoch.
         evaluated: sums over validation and test of this epoch.
@@ -77,6 +80,7 @@ class Learner(pl.LightningModule):
         self._placed: dict[str, batches.Stack] = {}
         self.optimizer = optimizers.build(self, config, precision)
         self.epoch, self.first_batch, self.meter = 0, 0, Meter()
+        self.rows: list[dict[str, Any]] = []
         self.n_batches = len(batches.Batches(images.train, config.batch_size, np.arange(len(images.train))))
         self.evaluated: dict[str, Meter] = {}
         self.codes: list[Tensor] = []
@@ -85,6 +89,17 @@ class Learner(pl.LightningModule):
     def progress(self, batch: int) -> float:
         """Return how much of the whole training is done, 0 to 1, before a batch of this epoch."""
         return (self.epoch + batch / self.n_batches) / self.config.epochs
+
+    @property
+    def evaluations(self) -> list[str]:
+        """What is measured: validation, test, and the validation images distorted where training distorts."""
+        names = self.images.evaluated
+        return [*names, DISTORTED] if distortion.is_on(self.config.distort) and "validation" in names else names
+
+    def level(self, batch: int) -> distortion.Level:
+        """Return how much is distorted in training before a batch of this epoch."""
+        config = self.config.distort
+        return distortion.level(config, distortion.reach(config, self.rows, self.progress(batch), self.progress(0)))
 
     @property
     def measures(self) -> bool:
@@ -106,9 +121,10 @@ class Learner(pl.LightningModule):
         if not self.measures:
             return []
         size = _EVALUATION_BATCHES * self.config.batch_size
-        return [batches.Batches(self._stack(name), size) for name in self.images.evaluated]
+        return [batches.Batches(self._stack(name), size) for name in self.evaluations]
 
     def _stack(self, split: str) -> batches.Stack:
+        split = "validation" if split == DISTORTED else split
         if split not in self._placed:
             self._placed[split] = batches.place(getattr(self.images, split), self.device)
         return self._placed[split]
@@ -126,7 +142,7 @@ class Learner(pl.LightningModule):
         """Seed what draws from torch's own state, such as dropout, and begin this epoch's sums."""
         torch.manual_seed(batches.generator(self.seed, self.epoch, self.first_batch).initial_seed())
         self.epoch_began, self.n_seen = time.perf_counter(), 0
-        self.evaluated, self.codes = {name: Meter() for name in self.images.evaluated}, []
+        self.evaluated, self.codes = {name: Meter() for name in self.evaluations}, []
 
     def on_train_batch_start(self, batch: batches.Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Set the learning rates of this step."""
@@ -138,7 +154,7 @@ class Learner(pl.LightningModule):
         """Return the loss of one batch."""
         draws = batches.generator(self.seed, self.epoch, batch.index)
         images = batches.flip(batch.images, draws) if self.config.flip else batch.images
-        step = Step(self.network, batches.as_input(images), draws, self.progress(batch.index))
+        step = self._step(batches.as_input(images), draws, batch.index, distorts=True)
         return self._measured(step, self.meter, f"step {batch.index + 1}")
 
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
@@ -155,12 +171,20 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch: batches.Batch, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
         """Measure one batch of validation or test."""
-        name = self.images.evaluated[dataloader_idx]
+        name = self.evaluations[dataloader_idx]
         draws = batches.generator(self.seed, _EVALUATION, batch.index)
-        step = Step(self.network, batches.as_input(batch.images), draws, self.progress(self.n_batches))
+        step = self._step(batches.as_input(batch.images), draws, self.n_batches, distorts=name == DISTORTED)
         self._measured(step, self.evaluated[name], f"{name} batch {batch.index + 1}")
         if name == "validation":
             self.codes.append(step.codes.float())
+
+    def _step(self, images: Tensor, draws: torch.Generator, batch: int, *, distorts: bool) -> Step:
+        """Return one batch on its way, some of its images distorted for training, all of them for validation."""
+        config, inputs = self.config.distort, None
+        if distorts and distortion.is_on(config):
+            how_much = self.level(batch) if self.network.training else distortion.greatest(config)
+            inputs = distortion.distorted(images, config, how_much, draws)
+        return Step(self.network, images, draws, self.progress(batch), inputs)
 
     def settle(self) -> None:
         """Read what was measured up to here, be it still on the device.

@@ -39,15 +39,16 @@ def describe_hubness(hubness: Mapping[str, Any] | None) -> str:
     )
 
 
-def describe_distortions(check: Mapping[str, Any]) -> str:
-    """Say whether distorted images find their originals, and what it means."""
+def describe_recall(check: Mapping[str, Any]) -> str:
+    """Say what finding one's original through a distortion means."""
     if len(check["distortions"]) < 2:
         return ""
-    rows = list(check["distortions"].items())[1:]
-    best_name, best = max(rows, key=lambda row: row[1]["recall@1"]["mean"])
-    worst_name, worst = min(rows, key=lambda row: row[1]["recall@1"]["mean"])
     return (
-        f"A distorted test image finds its original first in {percent(best['recall@1']['mean'], 1)} of cases under "
-        f"{best_name} and in {percent(worst['recall@1']['mean'], 1)} under {worst_name}. Much of it means that the "
-        "code keeps the picture; little, that it keeps something else, such as what the picture shows, or nothing."
+        "Whether distorted images find their originals is told by the next table: often means that the code keeps the "
+        "picture; seldom, that it keeps something else, such as what the picture shows, or nothing."
     )
+
+
+def tell_finding(check: Mapping[str, Any]) -> str:
+    """Return the explanation of the verdict without the recalls at its end, which a table gives with intervals."""
+    return str(check["explanation"]).partition(f" Of {count(check['n_queries'])} distorted test images ")[0]

@@ -10,6 +10,7 @@ from zehn.report.sections.data import build as build_data
 from zehn.report.sections.label_free import build as build_label_free
 from zehn.report.sections.model import build as build_model
 from zehn.report.sections.querying import build as build_querying
+from zehn.report.sections.robustness import build as build_robustness
 from zehn.report.sections.title import build as build_title
 from zehn.report.sections.title import headline
 from zehn.report.sections.training import build as build_training
@@ -24,6 +25,7 @@ _BUILDERS = (
     build_querying,
     build_classes,
     build_label_free,
+    build_robustness,
     build_appendix,
 )
 

@@ -89,7 +89,9 @@ def _show_origins(facts: Facts) -> list[Block]:
 
 def _model_origin(facts: Facts) -> Mapping[str, str]:
     model = (facts.evaluation or {}).get("model") or {}
-    return {"model": str(model["fingerprint"])} if model.get("fingerprint") else {}
+    retrained = ((facts.robust or {}).get("models") or {}).get("new") or {}
+    named = {"model": model.get("fingerprint"), "model for robust search": retrained.get("fingerprint")}
+    return {name: str(fingerprint) for name, fingerprint in named.items() if fingerprint}
 
 
 def _show_machine(facts: Facts) -> list[Block]:

@@ -20,24 +20,22 @@ def build(facts: Facts, gallery: Gallery) -> list[Section]:  # noqa: ARG001
     codes, check = evaluation.get("codes"), evaluation.get("label_free")
     if not codes or not check:
         return []
-    text = [
+    geometry = [
         prose.describe_dimensions_used(codes),
         " ",
         prose.describe_hubness(codes.get("hubness")),
         " ",
-        prose.describe_distortions(check),
-        " ",
-        ref("tab:label-free"),
-        " and ",
         ref("tab:geometry"),
-        " have the figures.",
+        " has the figures.",
     ]
     verdict = Note(
-        [str(check["explanation"])],
+        [prose.tell_finding(check)],
         tone="good" if check["verdict"] == _FINE else "warning",
         title=f"Verdict: {check['verdict']}",
     )
-    blocks: list[Block] = [Paragraph(text), verdict, _tabulate_recall(check), _tabulate_geometry(codes)]
+    recall = prose.describe_recall(check)
+    blocks: list[Block] = [verdict, Paragraph(geometry), _tabulate_geometry(codes)]
+    blocks += [Paragraph([recall]), _tabulate_recall(check)] if recall else []
     return [Section("Without labels", blocks)]
 
 
@@ -59,16 +57,18 @@ def _tabulate_geometry(codes: Mapping[str, Any]) -> Table:
 
 
 def _tabulate_recall(check: Mapping[str, Any]) -> Table:
+    """Set the distortions side by side, so that the table is flat."""
+    found = check["distortions"]
     rows: Rows = [
-        [name, *(Cell(mean(row[measure]), bounds(row[measure])) for measure in ("recall@1", "alignment"))]
-        for name, row in check["distortions"].items()
+        [measure, *(Cell(mean(row[measure]), bounds(row[measure])) for row in found.values())]
+        for measure in ("recall@1", "alignment")
     ]
     caption = [
         f"Do {count(check['n_queries'])} distorted test images find their originals among all "
         f"{count(check['n_database'])} images? Noise by its standard deviation on pixels from 0 to 1, perspective by "
         "how far the corners may move, as a share of half the side. With 95 % bootstrap intervals."
     ]
-    return Table("tab:label-free", caption, ["distortion", "recall@1", "alignment"], rows)
+    return Table("tab:label-free", caption, ["", *found], rows)
 
 
 def _figure(interval: Mapping[str, float] | None) -> str:

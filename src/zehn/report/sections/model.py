@@ -54,12 +54,15 @@ def _show_ladder(facts: Facts, gallery: Gallery) -> list[Block]:
         gallery.hang("fig:evolution", "evolve/evolution", caption, alt),
         Items(reasons),
         Paragraph([prose.choose_rung(rungs, facts.architecture)]),
-        *_show_objectives(facts.evolve.get("objectives")),
+        *_show_objectives(facts.evolve.get("objectives"), [str(rung["architecture"]) for rung in rungs]),
     ]
 
 
-def _show_objectives(ladder: Mapping[str, Any] | None) -> list[Block]:
-    """Show the ladder of objectives as it was measured when this version of Zehn was made."""
+def _show_objectives(ladder: Mapping[str, Any] | None, told: Sequence[str]) -> list[Block]:
+    """Show the ladder of objectives as it was measured when this version of Zehn was made.
+
+    Rungs that ``told`` names are architectures, which were described before.
+    """
     if not ladder or not ladder["rungs"]:
         return []
     rungs = ladder["rungs"]
@@ -75,12 +78,18 @@ def _show_objectives(ladder: Mapping[str, Any] | None) -> list[Block]:
     ]
     best = max(range(len(rungs)), key=lambda index: float(rungs[index]["P@10"]["mean"]))
     head = ["rung", "test MSE", *_OBJECTIVE_MEASURES, "training", "kept"]
-    caption = ["The ladder of objectives; small figures are standard deviations over seeds."]
+    spread = " small figures are standard deviations over seeds;" if any(map(_is_spread, rungs)) else ""
+    caption = [f"The ladder of objectives;{spread} the highest P@10 is marked."]
     return [
+        Heading("What it is trained for"),
         Paragraph([prose.describe_objectives(ladder), " ", ref("tab:objectives"), " has the figures."]),
+        Items([(str(rung["name"]), [rung["why"]]) for rung in rungs if rung["name"] not in told]),
         Table("tab:objectives", caption, head, rows, marked=[best]),
-        Items([(str(rung["name"]), [rung["why"]]) for rung in rungs]),
     ]
+
+
+def _is_spread(rung: Mapping[str, Any]) -> bool:
+    return any(rung[name].get("std") is not None for name in ("mse", *_OBJECTIVE_MEASURES))
 
 
 def _spread(value: Mapping[str, float | None], digits: int) -> Cell | str:

@@ -8,7 +8,7 @@ from typing import Any
 from zehn.report.document import Cell, Picture, Table, Text, Title, strong
 from zehn.report.facts import Facts
 from zehn.report.gallery import Gallery
-from zehn.report.prose import verdict
+from zehn.report.prose import robustness, verdict
 from zehn.report.prose.measures import GENERAL, RETRIEVAL
 from zehn.report.wording import Interval, bounds, breakable, count, duration, mean, plural
 
@@ -71,6 +71,7 @@ def headline(facts: Facts) -> list[dict[str, Any]]:
         for name, interval, digits in intervals
         if interval
     ]
+    rows += robustness.headline(facts.robust) if facts.robust else []
     return [*rows, *({"name": name, "value": value} for name, value in _counts(facts))]
 
 
@@ -103,7 +104,9 @@ def _verdict(facts: Facts) -> Text:
     evaluation = facts.evaluation
     if not evaluation:
         return ["The run has not been evaluated: no figure says how good its codes are."]
-    return [verdict.retrieval_verdict(evaluation), " ", verdict.reconstruction_verdict(evaluation)]
+    told = [verdict.retrieval_verdict(evaluation), verdict.reconstruction_verdict(evaluation)]
+    told += [robustness.summarize(facts.robust)] if facts.robust else []
+    return [" ".join(filter(None, told))]
 
 
 def _table(evaluation: Mapping[str, Any]) -> Table | None:
