@@ -14,7 +14,7 @@ from zehn.evaluate.projection import project
 from zehn.pipeline.workshop import LOGS_PATH, Workshop
 
 _N_PURITY_NEIGHBORS = 10
-_N_DISTORTED = 6
+_N_DISTORTED = 4
 """Test images that are shown in every way that they are distorted."""
 _LEAST_MAPPED = _N_PURITY_NEIGHBORS + 2
 """Codes below which there is no map: their neighbourhoods would be the whole."""
