@@ -138,11 +138,13 @@ def _distorted(compared: Mapping[str, Any]) -> list[str]:
     rows = [
         (f"{row['kind'].replace('_', ' ')} {row['strength']:g}", *(_both(row, name) for name in DISTORTED))
         for row in compared["distortions"]
-        if row["seen"]
+        if row["seen"] or row["strength"] == (compared["unseen"] or {}).get("severity")
     ]
     return [
         f"Distorted queries ({compared['n_queries']:,} test images against all clean images), before → after the "
-        "retraining:",
+        "retraining, measured before the weights were rounded to float16 "
+        f"(`{compared['models']['new']['fingerprint']}`); the retraining saw noise and perspective alone, the others "
+        "are at severity 3 of CIFAR-10-C:",
         "",
         *_table(("distortion", *DISTORTED), rows),
         "",

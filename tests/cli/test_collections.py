@@ -207,6 +207,10 @@ def test_a_mistake_is_one_line(words: tuple[str, ...], message: str, fail: Run) 
         (("index", "remove", "mine"), "expected paths or --ids"),
         (("index", "remove", "mine", "--ids", "1,x"), "expected ids such as 3,17,42"),
         (("index", "remove", "mine", "--ids", "999"), "id 999"),
+        (("index", "remove", "mine", "--ids", "100000000000000000000"), "id 100000000000000000000"),
+        (("index", "remove", "mine", ""), "came an empty one"),
+        (("search", "~tmp-nobody.jpg"), "~tmp-nobody.jpg: the file cannot be read"),
+        (("search", "IMAGE", "--where", " or ".join(["id = 1"] * 600)), "at most 500 conditions, came 600"),
         (("index", "reencode", "mine"), "no change of model was begun"),
         (("index", "backup", "mine", "photos/cats/3.png"), "already"),
         (("index", "export", "mine", "codes.csv"), "'.csv'"),
@@ -221,3 +225,24 @@ def test_a_mistake_with_a_collection_is_one_line(filled: Path, words: tuple[str,
 def test_which_collection_must_be_said_where_there_are_two(filled: Path, run: Run, fail: Run) -> None:
     run("index", "create", "other")
     assert "there are: mine, other" in fail("search", str(filled / "cats" / "3.png"))
+
+
+def test_what_cannot_be_printed_is_shown_as_such(filled: Path, run: Run) -> None:
+    odd = os.fsdecode(b"\xff.zehn")
+    assert run("index", "backup", "mine", odd) == "\\xff.zehn\n"
+    assert "\\xff.zehn: 10 images" in run("index", "verify", odd)
+    assert "\\xff.zehn" in run("index", "info", odd)
+    assert "\\xfe.zehn; fill it with" in run("index", "create", os.fsdecode(b"\xfe.zehn"))
+    evil = filled / "cats" / "\x1b[31m.png"
+    (filled / "cats" / "3.png").rename(evil)
+    run("index", "update", "mine")
+    said = run("search", str(evil), "--k", "1")
+    assert "\x1b" not in said
+    assert "\\x1b[31m.png" in said
+
+
+def test_a_grid_does_not_get_among_what_other_programs_read(filled: Path, place: Path, run: Run) -> None:
+    image = str(filled / "cats" / "3.png")
+    assert json.loads(run("search", image, "--k", "1", "--json", "--show", "hits.png"))[0]["query"] == image
+    assert run("search", image, "--k", "1", "--paths-only", "--show", "hits.png") == f"{image}\n"
+    assert (place / "hits.png").is_file()

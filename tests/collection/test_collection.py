@@ -15,7 +15,15 @@ from PIL import Image
 
 from zehn import Collection, images, store
 from zehn.collection import collections, exists, groups
-from zehn.errors import CollectionError, ConfigError, DataError, ImageError, InputError, UnknownNameError
+from zehn.errors import (
+    CollectionError,
+    ConfigError,
+    DataError,
+    ImageError,
+    InputError,
+    ModelFileError,
+    UnknownNameError,
+)
 
 from .conftest import Draw
 
@@ -464,4 +472,107 @@ def test_the_first_images_train_a_model(tmp_path: Path, draw: Draw, monkeypatch:
         assert collection.info()["n_components"] == 4
         assert collection.info()["model"] == "trained on own"
         assert Path(collection.search(tmp_path / "photos" / "07.png")[0][0].path).name == "07.png"
+        assert collection.verify() == []
+
+
+def test_what_cannot_be_looked_at_is_not_gone(
+    collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection.add(folder)
+    proper = os.stat
+
+    def refuse(path: Any, **options: Any) -> Any:
+        if b"/cats" in os.fsencode(path):
+            raise PermissionError(13, "Permission denied")
+        return proper(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", refuse)
+        assert collection.update().n_removed == 0
+    assert len(collection) == 12
+
+
+def test_an_empty_path_removes_nothing(collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection.add(folder)
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match="came an empty one"):
+        collection.remove(["cats", ""])
+    assert len(collection) == 12
+    monkeypatch.setenv("HOME", str(folder))
+    assert collection.remove("~/cats") == 6
+    assert collection.remove(np.array([record.id for record in collection.records()])[0]) == 1
+
+
+def reencoded_meanwhile(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let another process finish a change of model while the first images are being encoded."""
+    from zehn import codes
+
+    proper, begun = codes.encode, list[bool]()
+
+    def encode(*given: Any) -> Any:
+        if not begun:
+            begun.append(True)
+            with Collection.open(collection.address) as other:
+                other.reencode(OTHER_MODEL)
+        return proper(*given)
+
+    monkeypatch.setattr(codes, "encode", encode)
+
+
+def test_codes_of_the_model_before_are_not_added(
+    collection: Collection, folder: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection.add(folder)
+    draw(folder / "birds" / "20.png", 20)
+    reencoded_meanwhile(collection, monkeypatch)
+    with pytest.raises(CollectionError, match="the model of this collection changed meanwhile; give the same command"):
+        collection.add(folder)
+    assert len(collection) == 12
+    assert collection.add(folder).n_added == 1
+    assert collection.search(folder / "birds" / "20.png", 1)[0][0].distance == pytest.approx(0, abs=1e-3)
+
+
+def test_a_search_is_of_one_model_whatever_others_do(
+    collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection.add(folder)
+    reencoded_meanwhile(collection, monkeypatch)
+    for _ in range(2):
+        hit = collection.search(folder / "cats" / "03.png", 1, explain=True)[0][0]
+        assert Path(hit.path).name == "03.png"
+        assert hit.distance == pytest.approx(0, abs=1e-3)
+    assert collection.info()["model"] == OTHER_MODEL
+
+
+def test_numbers_beyond_all_bounds_are_answered_or_refused(collection: Collection, folder: Path) -> None:
+    collection.add(folder)
+    assert len(collection.search(folder / "cats" / "03.png", 10**13)[0]) == 12
+    for ids in ([10**20], [-(10**20)]):
+        with pytest.raises(InputError, match="is not in the collection"):
+            collection.remove(ids)
+        with pytest.raises(InputError, match="is not in the collection"):
+            collection.search_ids(ids)
+
+
+def test_what_looks_like_a_users_home_is_a_name(collection: Collection, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"~nobody-such\.jpg: the file cannot be read"):
+        collection.search("~nobody-such.jpg")
+    with pytest.raises(CollectionError, match="there is no collection ~nobody-such/x"):
+        Collection.open("~nobody-such/x")
+    with pytest.raises(ModelFileError, match="there is no model file ~nobody-such/x"):
+        Collection.create(tmp_path / "other.zehn", "~nobody-such/x")
+
+
+def test_a_models_name_may_be_any_bytes(folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / os.fsdecode(b"\xff.h5")
+    shutil.copy(store.find_model(OTHER_MODEL), model)
+    with Collection.create(tmp_path / "other.zehn", model) as collection:
+        assert collection.info()["model"] == model.name
+        collection.add(folder)
+        collection.reencode(model)
+
+
+def test_a_collection_is_never_without_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zehn.engines.embedded.Engine.attach", lambda *_: pytest.fail("it was there without"))
+    with Collection.create(tmp_path / "other.zehn") as collection:
         assert collection.verify() == []

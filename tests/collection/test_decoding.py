@@ -115,3 +115,24 @@ def test_where_no_process_can_be_started_this_one_decodes(tmp_path: Path, monkey
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     came = list(decoding.decode_all([Task(os.fsencode(tmp_path / "a.png"))] * MANY, HOW, 2))
     assert all(one.square is not None for part in came for _, one in part)
+
+
+def test_a_thumbnail_is_as_large_as_was_asked_for(tmp_path: Path) -> None:
+    # decoding stops at an eighth, 65 pixels, which is enough for the square alone
+    Image.new("RGB", (520, 520)).save(tmp_path / "a.jpg")
+    came = decoded(tmp_path / "a.jpg", How(32, "crop", 96))
+    assert came.thumbnail is not None
+    with Image.open(BytesIO(came.thumbnail)) as thumbnail:
+        assert thumbnail.size == (96, 96)
+
+
+def test_a_worker_runs_nothing_of_the_folder_that_it_was_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("hashlib", "pickle", "zehn"):
+        (tmp_path / f"{name}.py").write_text("open('it-ran', 'w')")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    came = list(decoding.decode_all([Task(os.fsencode(tmp_path / "a.png"))] * MANY, HOW, 1))
+    assert all(one.square is not None for part in came for _, one in part)
+    assert not (tmp_path / "it-ran").exists()

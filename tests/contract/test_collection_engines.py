@@ -225,6 +225,7 @@ class TestFilters:
             "id in (select id from images)", "colour = 'red'", "images.id = 1", "label = 3", "width = 'wide'",
             "width like '1%'", "label = null", "label is true", "label = ?", "x" * 20_000, "not " * 3_000 + "id = 1",
             "id between symmetric 3 and 1", "label = 'a' collate nocase", "label like 'a' escape 'b'", "label = 'open",
+            " or ".join(["id = 1"] * 501), " and ".join(["id = 1"] * 600),
         ],
     )  # fmt: skip
     def test_anything_else_is_refused(self, engine: Engine, where: str) -> None:
@@ -247,8 +248,34 @@ class TestFilters:
         engine.remove(ids[3:4])
         assert search() == 15
 
+    def test_a_long_filter_is_let_through(self, engine: Engine) -> None:
+        ids, _ = fill(engine, 3)
+        assert engine.count(" or ".join([f"id = {ids[0]}"] * 500)) == 1
+
 
 class TestRecords:
+    def test_what_another_model_made_is_refused(self, engine: Engine) -> None:
+        with pytest.raises(CollectionError, match="changed meanwhile"):
+            engine.add([record("a")], some(1), fingerprint="e" * 64)
+        assert len(engine) == 0
+        assert len(engine.add([record("a")], some(1), fingerprint="f" * 64)) == 1
+
+    def test_facts_and_attachments_are_set_together_or_not_at_all(self, engine: Engine) -> None:
+        with pytest.raises(CollectionError, match="changed meanwhile"):
+            engine.set_facts({"a": "b"}, {"c": b"d"}, expected={"fingerprint": "e" * 64})
+        assert "a" not in engine.facts()
+        assert engine.attachment("c") is None
+        engine.set_facts({"a": "b"}, {"c": b"d"}, expected={"fingerprint": "f" * 64})
+        assert engine.facts()["a"] == "b"
+        assert engine.attachment("c") == b"d"
+
+    def test_a_thumbnail_stays_where_none_is_given(self, engine: Engine) -> None:
+        ids = engine.add([record("a")], some(1), [b"jpeg"])
+        engine.add([record("a")], some(1))
+        assert engine.thumbnail(int(ids[0])) == b"jpeg"
+        engine.add([record("a")], some(1), [None])
+        assert engine.thumbnail(int(ids[0])) is None
+
     def test_what_was_added_is_there(self, engine: Engine) -> None:
         codes, thumbnails = some(3), [b"jpeg", None, b""]
         given = [record(b"caf\xe9/\xff.jpg", "caf\udce9"), record("b", None, width=0), record("c", "é", sha256=b"")]

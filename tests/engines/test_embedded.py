@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import resource
@@ -22,7 +23,7 @@ import numpy as np
 import pytest
 
 from zehn import distances, engines
-from zehn.engines import Engine, NewRecord, _schema, _tables, embedded
+from zehn.engines import Engine, NewRecord, _database, _schema, _tables, embedded
 from zehn.errors import BusyError, CollectionError
 
 N_KILLS = int(os.environ.get("ZEHN_KILLS", "6"))
@@ -323,6 +324,37 @@ class TestFiles:
             ]
             with pytest.raises(CollectionError, match="restore a backup"):
                 again.search(some(1), 1, distances.get("euclidean"))
+
+    def test_codes_that_are_text_are_damage(self, engine: Engine, path: Path) -> None:
+        engine.close()
+        execute(path, "UPDATE codes SET code = 'abcdefghijkl' WHERE id = 3", "UPDATE codes SET code = 7.5 WHERE id = 4")
+        with engines.connect(path) as again:
+            assert [f"image {id_} in codes" in said for id_, said in zip((3, 4), again.verify(), strict=True)] == [
+                True
+            ] * 2
+            with pytest.raises(CollectionError, match="restore a backup"):
+                again.search(some(1), 1, distances.get("euclidean"))
+            with pytest.raises(CollectionError, match="restore a backup"):
+                list(again.walk_codes())
+
+    def test_a_file_that_appears_meanwhile_is_not_replaced(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_database, "_sync", lambda _: path.write_text("theirs"))
+        with pytest.raises(CollectionError, match=r"something is at .* already"):
+            engines.create(path, D)
+        assert path.read_text() == "theirs"
+        assert [entry.name for entry in tmp_path.iterdir()] == ["own.zehn"]
+
+    def test_a_file_system_without_links_will_do(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: Any) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+        with engines.create(path, D) as made:
+            assert made.verify() == []
+        with pytest.raises(CollectionError, match=r"something is at .* already"):
+            engines.create(path, D)
 
     @pytest.mark.parametrize("seed", range(5))
     def test_flipped_bytes_are_found_or_harmless(self, engine: Engine, path: Path, seed: int) -> None:

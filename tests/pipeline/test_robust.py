@@ -150,3 +150,19 @@ def test_a_model_of_another_shape_is_no_start(finished: Path, tmp_path: Path, ch
 def test_an_objective_of_the_retraining_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown objective 'denoise'; did you mean 'denoising'"):
         pipeline.run(small("robust.objectives={denoise=1.0}"), tmp_path / "run", until=("train",))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("robust.severities=[9]", "severities must be of 1 to 5, came"),
+        ("robust.noise=[-0.1]", "noise must be strengths from 0 to inf"),
+        ("robust.noise=[nan]", "noise must be strengths from 0 to inf"),
+        ("robust.perspective=[1.5]", "perspective must be strengths from 0 to 1"),
+        ("robust.objectives={}", "objectives must name one or more"),
+        ("robust.objectives={distillation=-1.0}", "with weights from 0"),
+    ],
+)
+def test_what_could_not_be_measured_is_refused_before_anything_is_trained(setting: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        small(setting)

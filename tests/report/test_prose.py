@@ -188,7 +188,7 @@ def test_a_schedule_that_stands_still_is_not_said_to_rise() -> None:
     history = {"epochs": [entry, {**entry, "epoch": 2}], "seconds": 60.0}
     text = robustness.describe_training(history, {}, {"old": {"name": "cifar10"}})
     assert "from the weights of cifar10, never from scratch, for 2 epochs" in text
-    assert text.endswith("In every epoch 30\u00a0% of the images were distorted.")
+    assert text.endswith("All the time 30\u00a0% of the images were distorted.")
     unknown = robustness.describe_training({"epochs": [{**entry, "distortion": None}]}, {}, {"old": {"name": "a"}})
     assert "were distorted" not in unknown
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from zehn import models
+from zehn import models, objectives
 from zehn.config import DistortConfig, TrainConfig
 from zehn.errors import ConfigError
+from zehn.objectives import Step
 from zehn.train import distortion, read_scalars, train
 
 RISING = DistortConfig(share=(0.1, 0.5), strength=(0.2, 1.0))
@@ -111,6 +112,25 @@ def test_a_training_on_clean_images_says_nothing_of_distorted_ones(tmp_path: Pat
     config = TrainConfig(epochs=1, batch_size=16, objectives={"reconstruction": 1.0}, decoder_seen=0)
     history = train(models.build("dense", n_components=4), draw(32, 1), draw(16, 2), None, config, tmp_path)
     assert not {"distorted", "distortion"} & set(history["epochs"][0])
+
+
+@pytest.mark.parametrize("objective", ["denoising", "contrastive", "reconstruction"])
+def test_every_objective_sees_what_the_encoder_sees(objective: str) -> None:
+    network = models.build("dense", n_components=4)
+    mixture = objectives.build({objective: 1.0}, None, network)
+    images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    losses = [
+        mixture(Step(network, images, torch.Generator().manual_seed(1), inputs=inputs)).item()
+        for inputs in (None, images.flip(2))
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_augmented_views_of_distorted_images_have_no_clean_image_to_come_back_to() -> None:
+    network, images = models.build("dense", n_components=4), torch.rand(8, 3, 32, 32)
+    mixture = objectives.build({"reconstruction": 1.0}, {"reconstruction": {"view": "augmented"}}, network)
+    with pytest.raises(ConfigError, match="take view = 'clean', or the objective denoising"):
+        mixture(Step(network, images, torch.Generator().manual_seed(1), inputs=images.flip(2)))
 
 
 def test_an_interrupted_training_on_distorted_images_ends_as_an_unbroken_one(tmp_path: Path) -> None:

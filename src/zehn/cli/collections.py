@@ -37,7 +37,8 @@ def create(given: Namespace) -> int:
         n_components=given.n_components,
         preset=given.preset,
     ) as collection:
-        print(f"made {collection.address}; fill it with: zehn index add {shlex.quote(given.name)} FOLDER")
+        named = _shown(shlex.quote(str(given.name)))
+        print(f"made {_shown(collection.address)}; fill it with: zehn index add {named} FOLDER")
     return 0
 
 
@@ -77,7 +78,8 @@ def verify(given: Namespace) -> int:
     """``zehn index verify``."""
     with _opened(given, read_only=True) as collection:
         problems = collection.verify()
-        print(f"{collection.name}: {len(collection):,} images; {'not as it should be' if problems else 'all is well'}")
+        said = "not as it should be" if problems else "all is well"
+        print(f"{_shown(collection.name)}: {len(collection):,} images; {said}")
     for problem in problems:
         print(f"zehn: {problem}", file=sys.stderr)
     return 1 if problems else 0
@@ -87,7 +89,8 @@ def reencode(given: Namespace) -> int:
     """``zehn index reencode``."""
     with _opened(given) as collection:
         skipped = collection.reencode(given.model, progress=_counting())
-        print(f"{len(collection):,} images encoded with {collection.info()['model']} ({collection.model.fingerprint})")
+        name = _shown(collection.info()["model"])
+        print(f"{len(collection):,} images encoded with {name} ({collection.model.fingerprint})")
     _print_skipped([f"{one.path}: {one.reason}; its thumbnail was encoded instead" for one in skipped])
     return 0
 
@@ -105,21 +108,21 @@ def backup(given: Namespace) -> int:
     """``zehn index backup``."""
     with _opened(given, read_only=True) as collection:
         collection.backup(given.file)
-    print(given.file)
+    print(_shown(str(given.file)))
     return 0
 
 
 def export(given: Namespace) -> int:
     """``zehn index export``."""
     with _opened(given, read_only=True) as collection:
-        print(f"{collection.export(given.file):,} images: {given.file}")
+        print(f"{collection.export(given.file):,} images: {_shown(str(given.file))}")
     return 0
 
 
 def import_codes(given: Namespace) -> int:
     """``zehn index import``."""
     with _opened(given) as collection:
-        print(f"{collection.import_codes(given.file):,} images from {given.file}")
+        print(f"{collection.import_codes(given.file):,} images from {_shown(str(given.file))}")
     return 0
 
 
@@ -128,7 +131,7 @@ def list_collections(given: Namespace) -> int:
     from zehn.collection import collections
 
     del given
-    print("\n".join(collections()) or "there is no collection yet; make one with: zehn index create NAME")
+    print("\n".join(map(_shown, collections())) or "there is no collection yet; make one with: zehn index create NAME")
     return 0
 
 
@@ -154,7 +157,10 @@ def search(given: Namespace) -> int:
         if given.show is not None:
             from zehn.cli.pictures import show
 
-            print(show(collection, given.images, found, given.show))
+            shown = show(collection, given.images, found, given.show)
+            # a grid in a file is not the answer that another program reads
+            is_aside = bool(given.show) and (given.json or given.paths_only)
+            print(_shown(shown) if given.show else shown, file=sys.stderr if is_aside else sys.stdout)
     return 0
 
 
@@ -251,13 +257,13 @@ def _print_skipped(lines: Sequence[str]) -> None:
 
 def _info_table(known: Mapping[str, Any]) -> str:
     labels = sorted(known["labels"].items(), key=lambda item: -item[1])
-    named = [f"{'none' if label is None else label} {number:,}" for label, number in labels[:_N_LABELS_SHOWN]]
+    named = [f"{'none' if label is None else _shown(label)} {number:,}" for label, number in labels[:_N_LABELS_SHOWN]]
     state = known["reencoding"]
     rows = [
-        ("address", known["address"]),
+        ("address", _shown(known["address"])),
         ("images", f"{known['n_images']:,}"),
         ("size", f"{known['n_bytes'] / 1e6:,.1f} MB"),
-        ("model", f"{known['model']} {known['fingerprint']}".strip()),
+        ("model", _shown(f"{known['model']} {known['fingerprint']}".strip())),
         ("numbers per code", str(known["n_components"])),
         ("oblong images", known["fit"]),
         ("created", known["created"]),
@@ -287,7 +293,7 @@ def _hits_table(query: str, found: Sequence[Hit]) -> str:
             str(hit.rank),
             f"{hit.distance:.4g}",
             _percentage(hit.percentile),
-            *([hit.label or "–"] if _is_labelled(found) else []),
+            *([_shown(hit.label or "–")] if _is_labelled(found) else []),
             _shown(hit.path),
         )
         for hit in found
@@ -362,4 +368,6 @@ def _print_paths(paths: Sequence[str]) -> None:
 
 
 def _shown(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """Return text for people to read: no control characters, and bytes that are no UTF-8 as such."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from io import BytesIO
@@ -41,7 +42,7 @@ def show(collection: Collection, queries: Sequence[str], found: Sequence[Sequenc
     """
     if not any(found):
         raise InputError("there are no hits to draw; loosen the filter, or add images")
-    asked = [images.read_image(Path(query).expanduser()) for query in queries]
+    asked = [images.read_image(Path(os.path.expanduser(query))) for query in queries]  # noqa: PTH111 – as queries.py
     pictures = [[collection.picture(hit.id, max_side=_CELL) for hit in hits] for hits in found]
     if not out:
         rows = zip(asked, pictures, found, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ _TRAINED_SIZE, _TRAINED_COMPONENTS, _TRAINED_PRESET = 32, 10, "quick"
 LABELS = ("folder",)
 
 AnyPath = str | bytes | os.PathLike[str]
+AnyId = int | np.int64
 
 
 class Collection:
@@ -104,9 +106,8 @@ class Collection:
             facts |= {"model": keeping.TRAIN, "fingerprint": "", "preset": preset}
             return cls(_created(address, n_components, facts), address)
         loaded, data, called = keeping.load(model)
-        engine = _created(address, loaded.n_components, facts | keeping.facts_of(loaded, called))
-        engine.attach(keeping.ATTACHMENT, data)
-        return cls(engine, address)
+        facts |= keeping.facts_of(loaded, called)
+        return cls(_created(address, loaded.n_components, facts, {keeping.ATTACHMENT: data}), address)
 
     @classmethod
     def open(cls, name_or_path: str | Path, *, read_only: bool = False) -> Collection:
@@ -214,17 +215,20 @@ class Collection:
         self._bring_in(survey.found, tally, thorough=thorough, progress=progress)
         return tally.changes(self.engine.remove(survey.gone) if survey.gone else 0)
 
-    def remove(self, paths_or_ids: AnyPath | int | Iterable[AnyPath | int]) -> int:
+    def remove(self, paths_or_ids: AnyPath | AnyId | Iterable[AnyPath | AnyId]) -> int:
         """Forget images, by id, by path, or all below a folder; the files stay. Return how many there were.
 
         Raises:
-            InputError: an id that is not there; nothing was removed.
+            InputError: an id that is not there, or an empty path; nothing was removed.
             DataError: no image of the collection lies at a path; nothing was removed.
 
         """
-        given = [paths_or_ids] if isinstance(paths_or_ids, int) else _listed(paths_or_ids)
-        below = [os.path.abspath(os.fsencode(one)) for one in given if not isinstance(one, int)]  # noqa: PTH100 – bytes
-        ids = {one for one in given if isinstance(one, int)}
+        given: list[Any] = [paths_or_ids] if isinstance(paths_or_ids, Integral) else _listed(paths_or_ids)
+        ids = {int(one) for one in given if isinstance(one, Integral)}
+        paths = [os.fsencode(one) for one in given if not isinstance(one, Integral)]
+        if b"" in paths:  # it would be the folder that we are in, and all below it
+            raise InputError("expected paths of images or folders, came an empty one")
+        below = [os.path.abspath(os.path.expanduser(path)) for path in paths]  # noqa: PTH100, PTH111 – bytes
         ids |= set(upkeep.ids_below(self.engine, below, self.name)) if below else set()
         n_removed = self.engine.remove(sorted(ids)) if ids else 0
         folders = upkeep.folders_of(self.engine)
@@ -262,8 +266,10 @@ class Collection:
             CollectionError: the collection's model is not there, damaged or another.
 
         """
-        vectors = self.encode(images)
-        return self.search_codes(vectors, k, distance=distance, where=where, approximate=approximate, explain=explain)
+        with self.engine.snapshot():  # another process may give the collection another model meanwhile
+            return self.search_codes(
+                self.encode(images), k, distance=distance, where=where, approximate=approximate, explain=explain
+            )
 
     def search_ids(self, ids: Sequence[int] | Int[np.ndarray, " q"], k: int = 10, **options: Any) -> list[list[Hit]]:
         """Return the k nearest images of images that are in the collection, each without itself; see :meth:`search`.
@@ -272,8 +278,9 @@ class Collection:
             InputError: an id that is not there, or k below 1.
 
         """
-        wanted = np.asarray(ids, np.int64)
-        return self.search_codes(self.engine.codes(wanted), k, exclude=wanted, **options)
+        with self.engine.snapshot():
+            vectors = self.engine.codes(ids)
+            return self.search_codes(vectors, k, exclude=np.asarray(ids, np.int64), **options)
 
     def search_codes(
         self,
@@ -294,17 +301,17 @@ class Collection:
             InputError: k below 1, another number of dimensions, or codes that are no numbers.
 
         """
-        measure = self._distance(distance)
         with self.engine.snapshot():
+            measure, k = self._distance(distance), min(k, max(1, len(self.engine)))
             near = self.engine.search(vectors, k, measure, where=where, exclude=exclude, approximate=approximate)
             found = hits.hits_of(self.engine, near, measure)
             if not explain:
                 return found
             near_codes = [self.engine.codes([hit.id for hit in row]) for row in found]
-        reasons = [
-            hits.explain(self.model, measure, vector, own)
-            for vector, own in zip(vectors.astype(np.float32), near_codes, strict=True)
-        ]
+            reasons = [
+                hits.explain(self.model, measure, vector, own)
+                for vector, own in zip(vectors.astype(np.float32), near_codes, strict=True)
+            ]
         return [hits.with_explanations(row, own) for row, own in zip(found, reasons, strict=True)]
 
     def encode(self, images: Any) -> Float32[np.ndarray, "q d"]:
@@ -476,8 +483,9 @@ class Collection:
 
         """
         n_images = 0
-        for records, values in exchange.read(Path(os.fsdecode(path)), self.model.fingerprint):
-            self.engine.add(records, values)
+        fingerprint = self.model.fingerprint
+        for records, values in exchange.read(Path(os.fsdecode(path)), fingerprint):
+            self.engine.add(records, values, fingerprint=fingerprint)
             n_images += len(records)
         return n_images
 
@@ -497,8 +505,11 @@ class Collection:
             return
         if self.engine.facts()["model"] == keeping.TRAIN:
             trained = self._trained(found, progress)
-            self.engine.attach(keeping.ATTACHMENT, keeping.file_of(trained))
-            self.engine.set_facts(keeping.facts_of(trained, f"trained on {self.name}"))
+            facts, attachments = (
+                keeping.facts_of(trained, f"trained on {self.name}"),
+                {keeping.ATTACHMENT: keeping.file_of(trained)},
+            )
+            self.engine.set_facts(facts, attachments, expected={"model": keeping.TRAIN})
         ingest.bring_in(
             self.engine,
             self.model,
@@ -520,11 +531,13 @@ class Collection:
         )
 
 
-def _created(address: str, n_components: int, facts: dict[str, str]) -> Engine:
+def _created(
+    address: str, n_components: int, facts: dict[str, str], attachments: dict[str, bytes] | None = None
+) -> Engine:
     if "://" not in address:
         with store.writing(address):
             Path(address).parent.mkdir(parents=True, exist_ok=True)
-    return engines.create(address, n_components, facts)
+    return engines.create(address, n_components, facts, attachments=attachments)
 
 
 def _known(kind: str, name: str, known: Iterable[str]) -> str:

@@ -87,8 +87,10 @@ def decode(task: Task, how: How) -> Decoded:
             return Decoded(digest)
         # as images.read_square does, so that codes are those of zehn encode, but keeping what a thumbnail needs
         image = images.read_image(data, max_pixels=how.max_pixels, least_side=_OVERSAMPLING * how.image_size)
-        square = images.resize(image, how.image_size, how.fit)
-        return Decoded(digest, images.upright_size(data), square, thumbnail_of(image, how.thumbnail_size))
+        square, size = images.resize(image, how.image_size, how.fit), images.upright_size(data)
+        if max(image.shape[:2]) < min(how.thumbnail_size, max(size)):
+            image = images.read_image(data, max_pixels=how.max_pixels, least_side=how.thumbnail_size)
+        return Decoded(digest, size, square, thumbnail_of(image, how.thumbnail_size))
     except ImageError as error:
         return Decoded(reason=str(error))
     except MemoryError:
@@ -181,7 +183,8 @@ class _Worker:
     def _start(self) -> subprocess.Popen[bytes] | None:
         """Start the process, or return None where there can be none, as in a Python that is part of another program."""
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-c", _PROGRAM]
+        # -P: or a hashlib.py in the folder that we were started in would run
+        command = [sys.executable, "-P", "-c", _PROGRAM]
         try:
             self._process = subprocess.Popen(  # noqa: S603 – our own program
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment

@@ -134,7 +134,7 @@ class _Batch:
         if self._taken:
             records = [_new_record(candidate, decoded) for candidate, decoded in self._taken]
             thumbnails = [decoded.thumbnail for _, decoded in self._taken]
-            self._engine.add(records, np.concatenate(self._codes), thumbnails)
+            self._engine.add(records, np.concatenate(self._codes), thumbnails, fingerprint=self._model.fingerprint)
         if self._touched:
             self._engine.touch(self._touched)
         n_changed = sum(candidate.known is not None for candidate, _ in self._taken)

@@ -16,7 +16,7 @@ def home_path() -> Path:
     """Return the folder of the collections that have a name; it need not exist."""
     named = os.environ.get(HOME_VARIABLE)
     if named:
-        return Path(named).expanduser() / "collections"
+        return Path(os.path.expanduser(named)) / "collections"  # noqa: PTH111 – see address_of
     import platformdirs
 
     return platformdirs.user_data_path("zehn", appauthor=False) / "collections"
@@ -33,7 +33,8 @@ def address_of(name_or_path: str | Path) -> str:
     if "://" in given:
         return given
     if isinstance(name_or_path, Path) or "/" in given or os.sep in given or given.endswith(SUFFIX):
-        return str(Path(given).expanduser().absolute())
+        # not Path.expanduser, which raises where no user has that name
+        return str(Path(os.path.expanduser(given)).absolute())  # noqa: PTH111
     if not given or given.startswith("."):
         raise ConfigError(f"expected the name of a collection such as photos, or a path, came {given!r}")
     return str(home_path() / f"{given}{SUFFIX}")

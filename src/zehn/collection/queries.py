@@ -45,7 +45,8 @@ def _is_many(given: Any) -> bool:
 
 def _square_of(one: Any, size: int, fit: str) -> UInt8[np.ndarray, "s s 3"]:
     if isinstance(one, str | Path):
-        return images.read_square(Path(one).expanduser(), size, fit)
+        # not Path.expanduser, which raises where no user is called ~tmp.jpg
+        return images.read_square(Path(os.path.expanduser(one)), size, fit)  # noqa: PTH111
     if isinstance(one, bytes | bytearray | memoryview):
         return images.read_square(bytes(one), size, fit)
     if isinstance(one, os.PathLike):

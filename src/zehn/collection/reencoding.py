@@ -58,8 +58,7 @@ def reencode(engine: Engine, how: How, *, n_workers: int, progress: Progress | N
 
 def keep_next(engine: Engine, data: bytes, name: str) -> None:
     """Keep a model as the next one; what an earlier one had encoded is dropped when the work begins."""
-    engine.attach(NEXT, data)
-    engine.set_facts({NEXT_NAME: name})
+    engine.set_facts({NEXT_NAME: name}, {NEXT: data})
 
 
 def next_model(engine: Engine) -> tuple[store.Model, bytes, str]:
@@ -72,7 +71,7 @@ def next_model(engine: Engine) -> tuple[store.Model, bytes, str]:
     data = engine.attachment(NEXT)
     if not data:
         raise CollectionError("no change of model was begun; name the new model")
-    return keeping.parse(data), data, engine.facts()[NEXT_NAME]
+    return keeping.parse(data), data, engine.facts().get(NEXT_NAME, "model")
 
 
 def _encode(

@@ -38,9 +38,12 @@ def create(
     n_components: int,
     facts: Mapping[str, str] | None = None,
     *,
+    attachments: Mapping[str, bytes] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Engine:
     """Make an empty store at an address, a path or a URL such as ``postgresql://…``, and open it for writing.
+
+    Facts and attachments are in it from the moment that it is there.
 
     Raises:
         CollectionError: something is there already, or the place cannot be written to.
@@ -50,7 +53,8 @@ def create(
 
     """
     plugin = _plugin_of(fspath(address))
-    return plugin.create(fspath(address), n_components, dict(facts or {}), plugins.options(plugin, options))
+    given = plugins.options(plugin, options)
+    return plugin.create(fspath(address), n_components, dict(facts or {}), given, attachments=attachments)
 
 
 def connect(

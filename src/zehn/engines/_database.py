@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from zehn.engines import _schema
+from zehn.engines import _schema, _tables
 from zehn.errors import BusyError, CollectionError
 
 _MAGIC = b"SQLite format 3\0"
@@ -20,6 +21,8 @@ _HEADER_BYTES = 100
 _AT_APPLICATION_ID = 68
 _LEAST_FREE = 1_000_000
 """With fewer bytes left on a disk, an I/O error is taken for a full one."""
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What a file system says that knows no hard links."""
 _SETTINGS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA synchronous = FULL",  # what was answered survives a power cut too
@@ -207,7 +210,7 @@ class Database:
             raise CollectionError(f"{self.path} holds {foreign[0]!r}, which Zehn did not write; do not trust the file")
 
 
-def create(path: Path, *, n_components: int, facts: dict[str, str]) -> None:
+def create(path: Path, *, n_components: int, facts: dict[str, str], attachments: Mapping[str, bytes]) -> None:
     """Write an empty collection to a new file, which appears when it is whole.
 
     Raises:
@@ -218,7 +221,8 @@ def create(path: Path, *, n_components: int, facts: dict[str, str]) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         _schema.migrate(connection, str(path), read_only=False)
         connection.execute("UPDATE state SET n_components = ?", (n_components,))
-        connection.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+        _tables.set_facts(connection, facts)
+        _tables.attach(connection, attachments)
 
 
 @contextmanager
@@ -233,11 +237,11 @@ def _appearing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(path):
-            raise CollectionError(f"something is at {path} already; name another place, or delete it")
+            raise _taken(path)
         beside.unlink(missing_ok=True)
         yield beside
         _sync(beside)
-        beside.rename(path)
+        _move(beside, path)
         _sync(path.parent)
     except OSError as error:
         raise CollectionError(f"cannot write {path}: {error.strerror or error}; name another place") from error
@@ -247,6 +251,22 @@ def _appearing(path: Path) -> Iterator[Path]:
         for ending in ("", "-wal", "-shm", "-journal"):
             with suppress(OSError):
                 _beside(beside, ending).unlink(missing_ok=True)
+
+
+def _move(beside: Path, path: Path) -> None:
+    """Give a file its name, unless something appeared there meanwhile."""
+    try:
+        os.link(beside, path)
+    except OSError as error:
+        if error.errno == errno.EEXIST or (error.errno in _NO_LINKS and os.path.lexists(path)):
+            raise _taken(path) from error
+        if error.errno not in _NO_LINKS:
+            raise
+        beside.rename(path)
+
+
+def _taken(path: Path) -> CollectionError:
+    return CollectionError(f"something is at {path} already; name another place, or delete it")
 
 
 def _sync(path: Path) -> None:

@@ -15,6 +15,8 @@ COLUMNS: Mapping[str, type] = {
 """What a filter may speak of, and whether it is text or a number."""
 
 _LONGEST = 10_000
+_MOST_TERMS = 500
+"""SQLite cannot go deeper than 1,000."""
 _OPERATORS = {"EQ": "=", "NEQ": "<>", "GT": ">", "GTE": ">=", "LT": "<", "LTE": "<=", "Like": "LIKE"}
 _PARTS = ("this", "expression", "expressions", "low", "high", "negate")
 _ALLOWED = (
@@ -58,7 +60,14 @@ def read(where: str, columns: Mapping[str, str], placeholders: Mapping[type, str
         raise ConfigError(f"expected a filter of at most {_LONGEST:,} characters, came {len(where):,}; shorten it")
     writer = _Writer(columns, placeholders)
     try:
-        return Condition(_condition(exp.condition(where), writer, where), writer.values)
+        tree = exp.condition(where)
+        n_terms = 1 + sum(1 for _ in tree.find_all(exp.And, exp.Or))
+        if n_terms > _MOST_TERMS:
+            raise ConfigError(
+                f"expected a filter of at most {_MOST_TERMS} conditions, came {n_terms:,}; write x in (1, 2, 3) for "
+                "x = 1 or x = 2 or x = 3"
+            )
+        return Condition(_condition(tree, writer, where), writer.values)
     except (errors.SqlglotError, ValueError, RecursionError) as error:
         if isinstance(error, ConfigError):
             raise

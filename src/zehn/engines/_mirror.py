@@ -202,13 +202,15 @@ class Mirror:
         return float(self._recalls[key].value)
 
 
-def check_codes(codes: Float[np.ndarray, "n _"], what: str, n_components: int) -> None:
+def check_codes(codes: Float[np.ndarray, "..."], what: str, n_components: int) -> None:
     """Refuse what no encoder returns.
 
     Raises:
-        InputError: another number of dimensions, or what are no numbers up to 1e15.
+        InputError: no rows of codes, another number of dimensions, or what are no numbers up to 1e15.
 
     """
+    if codes.ndim != 2:
+        raise InputError(f"expected {what} of shape (n, {n_components}), came {codes.shape}; give each its own row")
     if codes.shape[1] != n_components:
         raise InputError(
             f"{what} have {codes.shape[1]} dimensions but this collection was built with {n_components}; encode them "

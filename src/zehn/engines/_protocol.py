@@ -103,8 +103,19 @@ class Engine(Protocol):
         """Return what is kept beside the codes under names of the caller's choice, such as a fingerprint."""
         ...
 
-    def set_facts(self, facts: Mapping[str, str | None]) -> None:
-        """Add or replace facts; those not named stay, None takes one away."""
+    def set_facts(
+        self,
+        facts: Mapping[str, str | None],
+        attachments: Mapping[str, bytes | None] | None = None,
+        *,
+        expected: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add or replace facts, and attachments with them; those not named stay, None takes one away.
+
+        Raises:
+            CollectionError: facts are not what was expected of them, as another process changed them; nothing was set.
+
+        """
         ...
 
     def attachment(self, name: str) -> bytes | None:
@@ -124,12 +135,16 @@ class Engine(Protocol):
         records: Sequence[NewRecord],
         codes: Float[np.ndarray, "n d"],
         thumbnails: Sequence[bytes | None] | None = None,
+        *,
+        fingerprint: str | None = None,
     ) -> Int64[np.ndarray, " n"]:
         """Add images with their codes (n, d), and return their ids (n,).
 
-        An image whose path is there already is replaced: it keeps its id and the time of adding.
+        An image whose path is there already is replaced: it keeps its id and the time of adding, and its thumbnail
+        where none are given.
 
         Raises:
+            CollectionError: the fact ``fingerprint`` is not the one given, so that another model made these codes.
             InputError: another number of codes or thumbnails than records, of dimensions than the collection's, codes
                 that are no numbers, or a path given twice.
 

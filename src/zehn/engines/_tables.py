@@ -76,8 +76,8 @@ def named(connection: Connection, selected: str, values: Sequence[Any]) -> Itera
 
 
 def rows_of(connection: Connection, selected: str, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
-    """Return rows by their first column."""
-    return {row[0]: row for row in named(connection, selected, ids)}
+    """Return rows by their first column; an id that SQLite cannot hold is none of theirs."""
+    return {row[0]: row for row in named(connection, selected, [id_ for id_ in ids if -(2**63) <= id_ < 2**63])}
 
 
 def check_there(ids: Sequence[int], rows: Mapping[int, Any]) -> Sequence[int]:
@@ -133,6 +133,12 @@ def set_facts(connection: Connection, facts: Mapping[str, str | None]) -> None:
     connection.executemany(f"INSERT OR REPLACE INTO facts VALUES ({TEXT}, {TEXT})", there)
 
 
+def check_facts(connection: Connection, expected: Mapping[str, str]) -> None:
+    known = dict(connection.execute("SELECT name, value FROM facts"))
+    if any(known.get(name) != value for name, value in expected.items()):
+        raise CollectionError("the model of this collection changed meanwhile; give the same command again")
+
+
 def attach(connection: Connection, attachments: Mapping[str, bytes | None]) -> None:
     for name, data in attachments.items():
         connection.execute(f"DELETE FROM attachments WHERE name = {TEXT}", (as_text(name),))
@@ -159,17 +165,21 @@ def forget_reencoding(connection: Connection) -> None:
     connection.execute("UPDATE state SET new_fingerprint = NULL, new_n_components = NULL")
 
 
-def joined(blobs: Sequence[bytes], n_components: int | None = None) -> Float32[np.ndarray, "n d"]:
+def joined(blobs: Sequence[Any], n_components: int | None = None) -> Float32[np.ndarray, "n d"]:
     """Return blobs as codes (n, d), of as many dimensions as the first where none are given."""
-    whole = b"".join(blobs)
+    refusal = CollectionError("codes are not as long as they should be; run zehn index verify, restore a backup")
+    try:
+        whole = b"".join(blobs)
+    except TypeError as error:  # a damaged file may hold text
+        raise refusal from error
     n_columns = len(blobs[0]) // _CODE_TYPE.itemsize if n_components is None else n_components
     if len(whole) != len(blobs) * n_columns * _CODE_TYPE.itemsize:
-        raise CollectionError("codes are not as long as they should be; run zehn index verify, restore a backup")
+        raise refusal
     return np.frombuffer(whole, _CODE_TYPE).reshape(len(blobs), n_columns).astype(np.float32, copy=False)
 
 
-def are_sound(blob: bytes, n_components: int, checksum: int) -> bool:
+def are_sound(blob: Any, n_components: int, checksum: Any) -> bool:
     """Return whether a stored code is what was stored."""
-    if len(blob) != n_components * _CODE_TYPE.itemsize or zlib.crc32(blob) != checksum:
+    if not isinstance(blob, bytes) or len(blob) != n_components * _CODE_TYPE.itemsize or zlib.crc32(blob) != checksum:
         return False
     return bool((np.abs(np.frombuffer(blob, _CODE_TYPE)) <= LARGEST).all())

@@ -42,11 +42,18 @@ class Options:
     """How much farther the hits of an approximate search may be, as a share of the true distance."""
 
 
-def create(address: str, n_components: int, facts: dict[str, str], options: Options) -> Engine:
+def create(
+    address: str,
+    n_components: int,
+    facts: dict[str, str],
+    options: Options,
+    *,
+    attachments: Mapping[str, bytes] | None = None,
+) -> Engine:
     """Make an empty collection; see :func:`zehn.engines.create`."""
     if n_components < 1:
         raise InputError(f"expected codes of at least one dimension, came {n_components}")
-    _database.create(Path(address), n_components=n_components, facts=facts)
+    _database.create(Path(address), n_components=n_components, facts=facts, attachments=attachments or {})
     return Engine(address, options)
 
 
@@ -89,10 +96,18 @@ class Engine:
         with self._database.reading() as connection:
             return dict(connection.execute("SELECT name, value FROM facts ORDER BY name"))
 
-    def set_facts(self, facts: Mapping[str, str | None]) -> None:
-        """Add, replace or take away facts."""
+    def set_facts(
+        self,
+        facts: Mapping[str, str | None],
+        attachments: Mapping[str, bytes | None] | None = None,
+        *,
+        expected: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add, replace or take away facts, and attachments with them."""
         with self._database.writing() as connection:
+            _tables.check_facts(connection, expected or {})
             _tables.set_facts(connection, facts)
+            _tables.attach(connection, attachments or {})
 
     def attachment(self, name: str) -> bytes | None:
         """Return bytes kept under a name, or None."""
@@ -124,19 +139,22 @@ class Engine:
         records: Sequence[NewRecord],
         codes: Float[np.ndarray, "n d"],
         thumbnails: Sequence[bytes | None] | None = None,
+        *,
+        fingerprint: str | None = None,
     ) -> Int64[np.ndarray, " n"]:
         """Add images with their codes (n, d), and return their ids (n,)."""
-        pictures = [None] * len(records) if thumbnails is None else thumbnails
-        if not len(records) == len(codes) == len(pictures):
+        n_thumbnails = len(records) if thumbnails is None else len(thumbnails)
+        if not len(records) == len(codes) == n_thumbnails:
             raise InputError(
                 f"expected a code and a thumbnail (or None) per image, came {len(records)} images, {len(codes)} codes "
-                f"and {len(pictures)} thumbnails"
+                f"and {n_thumbnails} thumbnails"
             )
         paths = [record.path for record in records]
         if len(set(paths)) < len(paths):
             twice = next(path for place, path in enumerate(paths) if path in paths[:place])
             raise InputError(f"path {twice!r} is given twice; add every image once")
         with self._database.writing() as connection:
+            _tables.check_facts(connection, {} if fingerprint is None else {"fingerprint": fingerprint})
             state = _tables.state_of(connection)
             check_codes(codes, "codes", state.n_components)
             known = _tables.ids_of(connection, paths)
@@ -144,7 +162,8 @@ class Engine:
             ids = [known[path] if path in known else next(new) for path in paths]
             _tables.put_images(connection, ids, records)
             _tables.put_codes(connection, "codes", ids, codes)
-            _tables.put_thumbnails(connection, ids, pictures)
+            if thumbnails is not None:
+                _tables.put_thumbnails(connection, ids, thumbnails)
             _tables.note_changes(connection, state, ids)
             connection.executemany("DELETE FROM new_codes WHERE id = ?", ((id_,) for id_ in known.values()))
             n_new = len(paths) - len(known)
@@ -386,6 +405,8 @@ class Engine:
             index = _index.Options(self._options.max_tree_dimensions, self._options.leaf_size)
             self._mirror = Mirror(*_loading.load(connection, state), index, self._options.approximation)
         elif state.last_change > self._seen.last_change:
-            _loading.follow(connection, self._mirror, self._seen, state)
+            # where that is interrupted, the codes are of neither state: all are read again
+            seen, self._seen = self._seen, None
+            _loading.follow(connection, self._mirror, seen, state)
         self._seen = state
         return self._mirror

@@ -8,6 +8,7 @@ from typing import Any
 _NAMES = {"gaussian_noise": "noise σ", "perspective": "perspective"}
 _FIRST = ("P@10 kept", "overlap")
 """What a distortion is summed up by: the first of these that was measured."""
+_KEPT, _LOSS = "P@10 kept", "a loss"
 _ROUNDING = 1e-6
 """What the bounds of an interval, resampled in float32, may be off by."""
 
@@ -67,8 +68,20 @@ def _tell_unseen(robust: Robust) -> str:
     return (
         f"Over {kinds} that neither generator makes, at severity {unseen['severity']} of 5, it keeps "
         f"{_percent(unseen['new']['mean'])} of its P@10 on average where the old one kept "
-        f"{_percent(unseen['old']['mean'])} ({_points(unseen['paired']['difference'])})."
+        f"{_percent(unseen['old']['mean'])} ({_points(unseen['paired']['difference'])}){_tell_worse(robust)}."
     )
+
+
+def _tell_worse(robust: Robust) -> str:
+    """Name the corruptions, at the severity that is averaged, that the new model stands worse beyond chance."""
+    rows = [row for row in robust["distortions"] if not row["seen"] and row["strength"] == robust["unseen"]["severity"]]
+    worse = [row for row in rows if _judge(_differences(row["paired"])[_KEPT]) == _LOSS]
+    told = [f"{row['kind'].replace('_', ' ')} ({_change(row)})" for row in worse]
+    return f", but less of it under {', '.join(told)}" if told else ""
+
+
+def _change(row: Mapping[str, Any]) -> str:
+    return " → ".join(_percent(row[side][_KEPT]["mean"]) for side in ("old", "new"))
 
 
 def _tell_cost(robust: Robust) -> str:
@@ -116,7 +129,7 @@ def _bounds(difference: Mapping[str, float], n_named: int) -> str:
 def _judge(difference: Mapping[str, float]) -> str:
     if difference["low"] > _ROUNDING:
         return "a gain"
-    return "a loss" if difference["high"] < -_ROUNDING else "no more than chance"
+    return _LOSS if difference["high"] < -_ROUNDING else "may be chance"
 
 
 def _percent(share: float) -> str:

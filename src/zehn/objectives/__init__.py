@@ -76,9 +76,9 @@ class Step:
 
     @cached_property
     def views(self) -> Float[Tensor, "v n 3 h w"]:
-        """Random views of the images, in [0, 1]; smaller ones only where the encoder can see them."""
+        """Random views of the inputs, in [0, 1]; smaller ones only where the encoder can see them."""
         options = self.augmentation if self.network.encoder.any_size else replace(self.augmentation, side=1.0)
-        return augment.views(self.images, self.n_views, options, self.generator)
+        return augment.views(self.inputs, self.n_views, options, self.generator)
 
     @cached_property
     def view_features(self) -> Tensor:

@@ -1,6 +1,7 @@
 """Distillation: a small encoder learns the codes of a larger one that was trained without labels.
 
-``regression`` makes the student's codes (or features) the teacher's own, averaged over each image and its mirror image.
+``regression`` makes the student's codes (or features) the teacher's own, averaged over each image and its mirror image
+unless that is switched off.
 ``relational`` lets the student arrange a batch as the teacher does, whatever their widths: the cross-entropy between
 their distributions over neighbours, as in SEED (Fang et al., arXiv 2101.04731) with the batch for a queue and, as in
 t-SNE, a Cauchy kernel on the student's codes.
@@ -35,6 +36,8 @@ class Options:
     """What of the teacher is learnt: its ``codes`` or its ``features``."""
     form: str = "regression"
     """``regression`` or ``relational``."""
+    mirror: bool = True
+    """Whether the teacher's codes are averaged over an image and its mirror image; else they are those of the image."""
     view: str = "clean"
     """What the student sees: the ``clean`` image, as the teacher does, or each ``augmented`` view of it."""
     temperature: float = 0.1
@@ -57,7 +60,7 @@ class Objective(nn.Module):
         super().__init__()
         _check_fit(network, teacher, options)
         self.options = options
-        self.teacher = Teacher(teacher, options.source)
+        self.teacher = Teacher(teacher, options.source, mirror=options.mirror)
         adapts = options.form == "regression" and options.source == "features"
         self.adapter = nn.Linear(network.encoder.n_features, self.teacher.width) if adapts else None
 

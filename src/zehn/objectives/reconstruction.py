@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zehn import plugins
+from zehn.errors import ConfigError
 from zehn.models import Network
 from zehn.objectives import Step
 from zehn.objectives._checks import check_choice, check_least
@@ -48,9 +49,19 @@ class Objective(nn.Module):
 
 
 def pair(step: Step, view: str) -> tuple[Tensor, Tensor]:
-    """Return images and what they are decoded to, of one size: the ``clean`` ones or the first ``augmented`` views."""
+    """Return images and what they are decoded to, of one size: the ``clean`` ones or the first ``augmented`` views.
+
+    Raises:
+        ConfigError: augmented views of images that are distorted.
+
+    """
     if view == "clean":
         return step.images, step.reconstructions
+    if step.inputs is not step.images:
+        raise ConfigError(
+            "a reconstruction of augmented views has no clean image to come back to while train.distort distorts what "
+            "the encoder sees; take view = 'clean', or the objective denoising"
+        )
     first = step.views[0]
     return step.compare(first, resized(step.view_reconstructions, first.shape[-1]))
 

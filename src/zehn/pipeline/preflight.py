@@ -15,15 +15,17 @@ def check_settings(config: Config) -> store.Model | None:
         UnknownNameError: an architecture, objective, distance, option or model that does not exist.
         ConfigError: an option of the wrong type, a device that is not there, or a model of another image size.
         ModelFileError: the model file cannot be read.
-        MissingExtraError: training is asked for, and PyTorch is not installed.
+        MissingExtraError: PyTorch, which training and the drawing of a model need, is not installed.
 
     """
     for name in config.query.distances:
         if name not in distances.names():
             raise UnknownNameError("distance", name, distances.names())
+    plugins.require("torch", "train")
+    for objective in config.robust.objectives:
+        plugins.load("objectives", objective)
     if config.model.source != "train":
         return _check_given(config)
-    plugins.require("torch", "train")
     _check_training(config)
     return None
 
@@ -39,8 +41,6 @@ def _check_training(config: Config) -> None:
     train = with_teacher(config.train)
     for objective in train.objectives:
         plugins.options(plugins.load("objectives", objective), train.objective_options.get(objective))
-    for objective in config.robust.objectives:
-        plugins.load("objectives", objective)
 
 
 def _check_start(config: Config) -> None:

@@ -13,7 +13,7 @@ from zehn import codes, evaluate, store
 from zehn import config as configuration
 from zehn.config import TrainConfig
 from zehn.pipeline.machine import package_versions
-from zehn.pipeline.training import with_teacher
+from zehn.pipeline.training import TEACHES, with_teacher
 from zehn.pipeline.workshop import MODEL_PATH, ROBUST_MODEL_PATH, Workshop
 
 _N_HITS = 10
@@ -47,6 +47,7 @@ def robust(workshop: Workshop) -> None:
         n_shown=settings.n_shown,
         n_hits=min(workshop.config.query.n_hits, _N_HITS),
         n_resamples=workshop.config.query.n_resamples,
+        device=workshop.config.train.device,
         seed=workshop.seed,
         progress=workshop.say.advance,
     )
@@ -124,12 +125,13 @@ def _train_config(workshop: Workshop) -> TrainConfig:
         learning_rate=settings.learning_rate,
         muon_rate=settings.muon_rate,
         objectives=settings.objectives,
-        objective_options={},
+        objective_options={TEACHES: {"mirror": False}} if TEACHES in settings.objectives else {},
         distort=settings.distort,
         start=start,
         decoder_seen=0,
         measure_every=1,
-        keep=TrainConfig.keep,
+        # without validation images the loss rises with the distortion, and the least distorted epoch would be kept
+        keep=TrainConfig.keep if len(workshop.x_validation) else "last",
         patience=0,
     )
     return with_teacher(retraining)
@@ -142,4 +144,8 @@ def _settings(workshop: Workshop) -> dict[str, Any]:
 
 
 def _x_train(workshop: Workshop) -> UInt8[np.ndarray, "n h w 3"]:
-    return workshop.x_train[: workshop.config.robust.n_train or None]
+    """Return a seeded choice of the training images: those of a folder come class by class."""
+    x_train, n_chosen = workshop.x_train, workshop.config.robust.n_train
+    if not 0 < n_chosen < len(x_train):
+        return x_train
+    return x_train[np.sort(np.random.default_rng(workshop.seed).choice(len(x_train), n_chosen, replace=False))]

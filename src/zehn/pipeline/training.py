@@ -25,7 +25,7 @@ _SELECTION = (
     "objectives, optimiser and views were chosen by MSE, P@10 and 20-NN accuracy of held-out training images of "
     "CIFAR-10 in short runs (LOG.md)."
 )
-_TEACHES = "distillation"
+TEACHES = "distillation"
 _LADDER_OBJECTIVES = {"reconstruction": 1.0}
 """What every rung is trained for, so that architectures alone differ."""
 
@@ -72,10 +72,10 @@ def train_model(workshop: Workshop) -> dict[str, Any]:
 
 def with_teacher(config: TrainConfig) -> TrainConfig:
     """Let distillation, where no teacher is named, learn from the model that training starts from."""
-    given = config.objective_options.get(_TEACHES, {})
-    if config.start == TrainConfig.start or _TEACHES not in config.objectives or given.get("teacher"):
+    given = config.objective_options.get(TEACHES, {})
+    if config.start == TrainConfig.start or TEACHES not in config.objectives or given.get("teacher"):
         return config
-    options = {**config.objective_options, _TEACHES: {**given, "teacher": config.start}}
+    options = {**config.objective_options, TEACHES: {**given, "teacher": config.start}}
     return dataclasses.replace(config, objective_options=options)
 
 

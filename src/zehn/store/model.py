@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -143,7 +144,7 @@ def find_model(name_or_path: str | Path) -> Path:
         ModelFileError: a path where no file is.
 
     """
-    path = Path(name_or_path).expanduser()
+    path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111 – Path.expanduser raises where no user has that name
     if path.is_file():
         return path
     if str(name_or_path) in shipped_names():

@@ -10,6 +10,8 @@ from zehn.report.wording import count, decimal, duration, full, listed, mean, pe
 NOISE, PERSPECTIVE = "gaussian_noise", "perspective"
 HEADLINE = {NOISE: 0.10, PERSPECTIVE: 0.5}
 """The strength of each kind at which the first page compares."""
+_N_TO_WAIT = 2
+"""With no more epochs than these the schedule is at its end before it could wait."""
 _N_SEVERITIES = 5
 """Severities that CIFAR-10-C has."""
 NAMES = {NOISE: "noise σ", PERSPECTIVE: "perspective"}
@@ -45,10 +47,13 @@ def describe_training(history: Mapping[str, Any], settings: Mapping[str, Any], m
     weights = settings.get("objectives") or {}
     names = [name if weight == 1 else f"{weight:g} × {name}" for name, weight in weights.items()]
     loss = f", the loss {listed(names)}" if names else ""
+    drawn = (
+        ", and the code of a distorted image was drawn to that of the clean one" if "distillation" in weights else ""
+    )
     text = (
         f"Training went on from the weights of {models['old']['name']}, never from scratch, for "
         f"{plural(len(epochs), 'epoch')} in {duration(history.get('seconds'))}. The input was distorted, the target "
-        f"clean, and the code of a distorted image was drawn to that of the clean one{loss}."
+        f"clean{drawn}{loss}."
     )
     return f"{text} {_describe_schedule(epochs, settings.get('distort') or {})}".rstrip()
 
@@ -91,9 +96,11 @@ def describe_unseen(kinds: Sequence[str], n_severities: int) -> str:
     """Say which corruptions were tried, and why."""
     severities = "one severity of five" if n_severities == 1 else f"{n_severities} of five severities"
     return (
-        "Training saw noise and projective transforms alone. Whether it learnt these two or something wider is told by "
-        f"{plural(len(kinds), 'corruption')} that it never saw, after CIFAR-10-C (Hendrycks and Dietterich, arXiv "
-        f"1903.12261), at {'all five severities' if n_severities == _N_SEVERITIES else severities}: {listed(kinds)}."
+        "The retraining saw noise and projective transforms alone; a training before it may have changed brightness "
+        "and contrast of its views, and shot and impulse noise are near the noise trained on. Whether it learnt these "
+        f"two or something wider is told by {plural(len(kinds), 'corruption')} that the retraining never saw, after "
+        "CIFAR-10-C (Hendrycks and Dietterich, arXiv 1903.12261), at "
+        f"{'all five severities' if n_severities == _N_SEVERITIES else severities}: {listed(kinds)}."
     )
 
 
@@ -142,20 +149,22 @@ def is_labelled(robust: Mapping[str, Any]) -> bool:
     return any(row["new"].get("P@10 kept") for row in robust["distortions"])
 
 
-def _describe_schedule(epochs: Sequence[Mapping[str, Any]], greatest: Mapping[str, Any]) -> str:
-    """Say how the share of distorted images and their strength grew."""
+def _describe_schedule(epochs: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> str:
+    """Say how the share of distorted images and their strength grew; a row has them as they were at its epoch's end."""
     known = [entry["distortion"] for entry in epochs if entry.get("distortion")]
     if not known:
         return ""
-    first, last = known[0], known[-1]
+    last = known[-1]
+    first = {name: settings[name][0] if settings.get(name) else known[0][name] for name in ("share", "strength")}
     most = " of the greatest"
-    if greatest.get("noise") is not None and greatest.get("perspective") is not None:
-        most = f" of the greatest (σ {greatest['noise']:g}, perspective {greatest['perspective']:g})"
+    if settings.get("noise") is not None and settings.get("perspective") is not None:
+        most = f" of the greatest (σ {settings['noise']:g}, perspective {settings['perspective']:g})"
     if all(first[name] == last[name] for name in ("share", "strength")):
-        return f"In every epoch {percent(first['share'])} of the images were distorted."
+        return f"All the time {percent(first['share'])} of the images were distorted."
+    waits = ", and waits while the loss of clean held-out images is notably above its best"
     return (
-        f"In the first epoch {percent(first['share'])} of the images were distorted, by up to "
-        f"{percent(first['strength'])}{most}, in the last {percent(last['share'])}, by up to "
-        f"{percent(last['strength'])}. A schedule raises both, and waits while the loss of clean held-out images is "
-        "notably above its best, so that the code is not pulled about too hard too early."
+        f"In the beginning {percent(first['share'])} of the images were distorted, by up to "
+        f"{percent(first['strength'])}{most}, in the end {percent(last['share'])}, by up to "
+        f"{percent(last['strength'])}. A schedule raises both{waits if len(known) > _N_TO_WAIT else ''}, so that the "
+        "code is not pulled about too hard too early."
     )

@@ -160,10 +160,10 @@ def _show_unseen(gallery: Gallery, robust: Robust) -> list[Block]:
     if not found:
         return []
     kinds = list(dict.fromkeys(str(row["kind"]) for row in found))
-    caption = ["What both models keep under corruptions that training never saw, with 95 % intervals."]
+    caption = ["What both models keep under corruptions that the retraining never saw, with 95 % intervals."]
     alt = "Pairs of bars for each corruption, and the mean over all corruptions at each severity, for both models."
     return [
-        Heading("Corruptions that training never saw"),
+        Heading("Corruptions that the retraining never saw"),
         Paragraph(
             [
                 prose.describe_unseen([kind_name(kind) for kind in kinds], len({row["strength"] for row in found})),
