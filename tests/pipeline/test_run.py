@@ -158,7 +158,7 @@ def test_nothing_is_done_twice(copied: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "redone"),
     [
-        ("check.n_pairplot=20", ["check", "query", "report"]),
+        ("check.n_pairplot=20", ["check", "query", "robust", "report"]),
         ("query.n_queries=2", ["query", "report"]),
         ("train.device=cpu", []),
     ],

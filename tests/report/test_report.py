@@ -310,7 +310,7 @@ def test_robust_search_tells_what_was_gained_and_what_it_cost(make_run: MakeRun)
     assert "from 11.00 to 14.00 dB where they were distorted" in text
     assert "0.10 80.0 → 94.0 % +14.0 (13.8 to 14.2)" in text
     assert "P@10 0.8710 0.8700 −0.0010 (−0.0030 to 0.0010) 0.400" in text
-    assert "that it never saw, after CIFAR-10-C" in text
+    assert "that the retraining never saw, after CIFAR-10-C" in text
     assert "gaussian blur and fog" in text
     assert "+20.0 (19.0 to 21.0)" in text  # of the mean at severity 3
     assert "holds no picture robust/distortions" in text

@@ -36,7 +36,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("train", stages.train, ("data", "model", "train"), ("data",), (MODEL_PATH, "train/architecture.json")),
     Stage("check", stages.check, ("check",), ("train",), ("check/check.json", CODES_PATH)),
     Stage("query", stages.query, ("query",), ("train", "check"), ("query/query.json",)),
-    Stage("robust", stages.robust, ("robust", "query"), ("train", "check"), ("robust/robust.json", ROBUST_MODEL_PATH)),
+    Stage("robust", stages.robust, ("robust",), ("train", "check"), ("robust/robust.json", ROBUST_MODEL_PATH)),
     Stage(_REPORT, stages.report, (), (), ("report.pdf", "report.json")),
 )
 STAGE_NAMES: tuple[str, ...] = tuple(stage.name for stage in STAGES)
