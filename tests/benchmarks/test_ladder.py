@@ -44,9 +44,10 @@ def test_it_climbs_and_remembers(ladder: ModuleType, tmp_path: Path, capsys: pyt
 
 
 def test_the_budget_is_kept(ladder: ModuleType, tmp_path: Path) -> None:
-    ladder.main([*TINY, "--rungs", "dense", "--minutes", "0.01", "--seeds", "2", "--out", str(tmp_path)])
+    ladder.main([*TINY, "--rungs", "dense,+ contrastive", "--minutes", "0.01", "--seeds", "2", "--out", str(tmp_path)])
     results = json.loads((tmp_path / "ladder.json").read_text(encoding="utf-8"))
-    assert [result["seed"] for result in results] == [0, 1]
+    named = [(result["rung"], result["seed"]) for result in results]
+    assert named == [("dense", 0), ("+ contrastive", 0), ("+ contrastive", 1)]  # one seed where nothing lies close
     assert all(result["epochs"] >= 1 and result["seconds"] < 30 for result in results)
     assert " ± " in (tmp_path / "ladder.md").read_text(encoding="utf-8")
 

@@ -246,3 +246,61 @@ def test_a_grid_does_not_get_among_what_other_programs_read(filled: Path, place:
     assert json.loads(run("search", image, "--k", "1", "--json", "--show", "hits.png"))[0]["query"] == image
     assert run("search", image, "--k", "1", "--paths-only", "--show", "hits.png") == f"{image}\n"
     assert (place / "hits.png").is_file()
+
+
+def test_nothing_acts_on_the_terminal(
+    filled: Path, run: Run, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (filled / "cats" / "\x1b[2J\x07\n.png").write_bytes(b"")
+    run("index", "update", "mine")
+    assert main(["index", "update", "mine"]) == 0
+    told = capsysbinary.readouterr().err
+    assert b"\\x1b[2J\\x07\\n.png: the file is empty" in told
+    (filled / "cats" / "3.png").rename(filled / "cats" / "\x1b[31m.png")
+    run("index", "update", "mine")
+    (filled / "cats" / "\x1b[31m.png").write_bytes(b"")
+    assert main(["index", "reencode", "mine", "--model", "cifar10-reconstruction"]) == 0
+    told += capsysbinary.readouterr().err
+    assert b"\\x1b[31m.png" in told
+    monkeypatch.setattr("zehn.Collection.verify", lambda _: ["the path \x1b[31m is damaged"])
+    assert main(["index", "verify", "mine"]) == 1
+    told += capsysbinary.readouterr().err
+    assert b"zehn: the path \\x1b[31m is damaged" in told
+    assert b"\x1b" not in told
+    assert b"\x07" not in told
+
+
+def test_the_helps_defaults_are_those_of_python() -> None:
+    import inspect
+
+    from zehn import Collection, config
+    from zehn.cli import build_parser
+
+    def default(method: str, name: str) -> object:
+        return inspect.signature(getattr(Collection, method)).parameters[name].default
+
+    made = build_parser().parse_args(["index", "create", "x"])
+    for name in ("model", "fit", "thumbnail_size", "n_components", "preset"):
+        assert getattr(made, name) == default("create", name)
+    asked = build_parser().parse_args(["search", "x"])
+    assert (asked.k, asked.distance) == (default("search", "k"), default("search", "distance"))
+    assert asked.k == default("search_codes", "k") == default("search_ids", "k")
+    compared = build_parser().parse_args(["duplicates"])
+    assert compared.max_difference == default("duplicates", "max_difference")
+    # what the help says in words of a run's defaults
+    assert (config.ModelConfig().n_components, config.DEFAULT_PRESET) == (10, "quick")
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_a_file_that_is_no_export_is_one_line(filled: Path, place: Path, run: Run, fail: Run, ending: str) -> None:
+    run("index", "export", "mine", f"codes.{ending}")
+    data = (place / f"codes.{ending}").read_bytes()
+    (place / f"codes.{ending}").write_bytes(data[:-50])
+    run("index", "create", "other")
+    assert f"codes.{ending} is damaged or holds no codes" in fail("index", "import", "other", f"codes.{ending}")
+
+
+def test_the_home_of_nobody_is_one_line(fail: Run) -> None:
+    assert "'~nobody-such/x', and there is no such user" in fail("data", "info", "folder:~nobody-such/x")
+    said = fail("data", "info", "cifar10", "--data-dir", "~nobody-such/x")
+    assert "as the folder of data sets, came '~nobody-such/x'" in said

@@ -1,4 +1,8 @@
-"""A kill loses at most the batch in flight, leaves no process behind, and the same call goes on."""
+"""A kill loses at most the batch in flight, leaves no process behind, and the same call goes on.
+
+``ZEHN_KILLS=200`` kills so many instead of a handful, here and in tests/engines/test_embedded.py. All of it is
+``ZEHN_KILLS=200 .venv/bin/pytest -k kill tests/engines tests/collection``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,49 +21,78 @@ from zehn import Collection
 
 from .conftest import Draw
 
-N_IMAGES = 400
+N_KILLS = int(os.environ.get("ZEHN_KILLS", "4"))
+N_IMAGES = 200
 PROGRAM = """
-import sys
+import random, sys
 from zehn import Collection
 from zehn.collection import ingest
 ingest.N_COMMITTED = 32
+chance = random.Random(int(sys.argv[3]))
 with Collection.open(sys.argv[1]) as collection:
     collection.n_workers = 2
-    collection.add(sys.argv[2], progress=lambda what, n_done, n_all: print(len(collection), flush=True))
+    def say(what, *gone):
+        print(what, *[record.id for record in collection.records()], ";", *gone, ".", flush=True)
+    while True:
+        say("add")
+        collection.add(sys.argv[2], progress=lambda what, n_done, n_all: print("n", len(collection), flush=True))
+        gone = chance.sample([record.id for record in collection.records()], len(collection) // 2)
+        say("remove", *gone)
+        collection.remove(gone)
+        say("compact")
+        collection.compact()
 """
 
 
-def test_a_kill_while_adding_loses_no_committed_image(tmp_path: Path, draw: Draw) -> None:
+def test_kills_while_adding_removing_and_compacting_lose_no_committed_image(tmp_path: Path, draw: Draw) -> None:
     for seed in range(N_IMAGES):
         draw(tmp_path / "photos" / f"{seed:03}.png", seed, (12, 12))
-    path = tmp_path / "own.zehn"
+    path, chance = tmp_path / "own.zehn", random.Random(0)
     Collection.create(path).close()
-    generator, n_before = random.Random(0), 0
-    for _ in range(4):
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(path), str(tmp_path / "photos")],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        assert process.stdout is not None
-        seen = int(process.stdout.readline() or n_before)
-        time.sleep(generator.uniform(0, 0.1))
-        process.send_signal(signal.SIGKILL)
-        rest = process.communicate()[0].split()
-        seen = max([seen, *map(int, rest)])
+    whats = set()
+    for seed in range(N_KILLS):
+        what, before, gone, n_seen = run_and_kill([str(path), str(tmp_path / "photos"), str(seed)], chance.random())
+        whats.add(what)
         with Collection.open(path) as collection:
             assert collection.verify() == []
-            assert seen <= len(collection) <= N_IMAGES
-            assert len(collection) >= n_before
-            n_before = len(collection)
+            there = {record.id for record in collection.records()}
+        if what == "add":
+            assert before <= there, seed
+            assert n_seen <= len(there) <= N_IMAGES, seed
+        else:
+            assert there in (before, before - gone), seed
     with Collection.open(path) as collection:
         collection.add(tmp_path / "photos")
-        assert len(collection) == N_IMAGES
         assert sorted(record.path for record in collection.records()) == [
             os.fsencode(tmp_path / "photos" / f"{seed:03}.png") for seed in range(N_IMAGES)
         ]
         assert collection.verify() == []
+    if N_KILLS >= 50:
+        assert whats == {"add", "remove", "compact"}
+
+
+def run_and_kill(arguments: list[str], seconds: float) -> tuple[str, set[int], set[int], int]:
+    """Return what it was about to do, the ids before, those that were to go, and how many it had counted."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        timer = threading.Timer(seconds, process.send_signal, (signal.SIGKILL,))
+        timer.start()
+        lines += process.stdout.read().split("\n")
+        timer.join()
+    assert process.returncode == -signal.SIGKILL
+    whole = [line.strip() for line in lines if line.strip().endswith(".") or line.startswith("n ")]
+    last = max(place for place, line in enumerate(whole) if line.endswith("."))
+    what, *words = whole[last].rstrip(".").split()
+    middle = words.index(";")
+    # the last line may be cut short
+    counted = [int(line.split()[1]) for line in whole[last + 1 :][:-1]]
+    return what, set(map(int, words[:middle])), set(map(int, words[middle + 1 :])), max(counted, default=0)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")

@@ -460,6 +460,34 @@ class TestStore:
         with engine.snapshot(), pytest.raises(CollectionError, match="within a snapshot"):
             engine.remove(ids[1:2])
 
+    def test_the_state_is_another_one_after_every_change(self, engine: Engine, address: str) -> None:
+        with engines.connect(address, read_only=True) as reader:
+            seen = [reader.state()]
+            ids, codes = fill(engine, 4)
+            seen.append(reader.state())
+            engine.touch([replace(engine.get(ids[:1])[0], label="bird")])
+            seen.append(reader.state())
+            engine.add([record("0/1.jpg")], codes[:1])
+            seen.append(reader.state())
+            engine.remove(ids[:1])
+            seen.append(reader.state())
+            assert len(set(seen)) == len(seen)
+            assert engine.state() == reader.state() == seen[-1]
+
+    def test_all_codes_follow_what_is_committed(self, engine: Engine, address: str) -> None:
+        with engines.connect(address, read_only=True) as reader:
+            assert [part.shape for part in reader.all_codes()] == [(0,), (0, D)]
+            ids, codes = fill(engine, 40)
+            before = reader.all_codes()
+            engine.remove(ids[3:5])
+            engine.add([record("0/1.jpg")], codes[:1] + 1)
+            there, values = reader.all_codes()
+            assert there.tolist() == [id_ for id_ in ids.tolist() if id_ not in ids[3:5]]
+            np.testing.assert_array_equal(values, reader.codes(there))
+            np.testing.assert_array_equal(before[1], codes)
+            with pytest.raises(ValueError, match="read-only"):
+                values[0] = 0
+
     def test_threads_share_an_engine(self, engine: Engine) -> None:
         ids, codes = fill(engine, 200)
         failures: list[BaseException] = []

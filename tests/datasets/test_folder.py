@@ -379,3 +379,8 @@ def test_names_that_are_no_unicode_are_read(folder: Path) -> None:
         pytest.skip("this file system takes Unicode names only")
     assert len(load(folder).images) == 2
     assert len(load(folder).images) == 2
+
+
+def test_the_home_of_nobody_is_no_folder() -> None:
+    with pytest.raises(ConfigError, match="as folder:PATH, came '~nobody-such/x', and there is no such user"):
+        datasets.load("folder:~nobody-such/x")

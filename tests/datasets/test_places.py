@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from zehn.datasets import _places
+from zehn.errors import ConfigError
 
 
 def test_the_order_of_the_search(monkeypatch: pytest.MonkeyPatch, cache_path: Path) -> None:
@@ -47,3 +48,15 @@ def test_staging_removes_what_a_killed_process_left_a_day_ago(tmp_path: Path) ->
     with _places.staging(tmp_path):
         assert not old.exists()
         assert fresh.exists()
+
+
+def test_the_home_of_nobody_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = "came '~nobody-such/x', and there is no such user"
+    with pytest.raises(ConfigError, match=f"as the folder of data sets, {refusal}"):
+        _places.download_path("~nobody-such/x")
+    monkeypatch.setenv(_places.DATA_VARIABLE, "/one:~nobody-such/x")
+    with pytest.raises(ConfigError, match=rf"as \$ZEHN_DATA, {refusal}"):
+        _places.search_paths(None)
+    monkeypatch.setenv(_places.CACHE_VARIABLE, "~nobody-such/x")
+    with pytest.raises(ConfigError, match=rf"as \$ZEHN_CACHE, {refusal}"):
+        _places.cache_path()

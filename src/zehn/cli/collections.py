@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zehn.cli import tables
 from zehn.cli.progress import progress_line
+from zehn.cli.texts import shown
 from zehn.errors import CollectionError, InputError
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def create(given: Namespace) -> int:
         n_components=given.n_components,
         preset=given.preset,
     ) as collection:
-        named = _shown(shlex.quote(str(given.name)))
-        print(f"made {_shown(collection.address)}; fill it with: zehn index add {named} FOLDER")
+        named = shown(shlex.quote(str(given.name)))
+        print(f"made {shown(collection.address)}; fill it with: zehn index add {named} FOLDER")
     return 0
 
 
@@ -79,9 +80,9 @@ def verify(given: Namespace) -> int:
     with _opened(given, read_only=True) as collection:
         problems = collection.verify()
         said = "not as it should be" if problems else "all is well"
-        print(f"{_shown(collection.name)}: {len(collection):,} images; {said}")
+        print(f"{shown(collection.name)}: {len(collection):,} images; {said}")
     for problem in problems:
-        print(f"zehn: {problem}", file=sys.stderr)
+        print(f"zehn: {shown(problem)}", file=sys.stderr)
     return 1 if problems else 0
 
 
@@ -89,8 +90,8 @@ def reencode(given: Namespace) -> int:
     """``zehn index reencode``."""
     with _opened(given) as collection:
         skipped = collection.reencode(given.model, progress=_counting())
-        name = _shown(collection.info()["model"])
-        print(f"{len(collection):,} images encoded with {name} ({collection.model.fingerprint})")
+        name = shown(collection.info()["model"])
+        print(f"{len(collection):,} images encoded with {name} ({shown(collection.model.fingerprint)})")
     _print_skipped([f"{one.path}: {one.reason}; its thumbnail was encoded instead" for one in skipped])
     return 0
 
@@ -108,21 +109,21 @@ def backup(given: Namespace) -> int:
     """``zehn index backup``."""
     with _opened(given, read_only=True) as collection:
         collection.backup(given.file)
-    print(_shown(str(given.file)))
+    print(shown(str(given.file)))
     return 0
 
 
 def export(given: Namespace) -> int:
     """``zehn index export``."""
     with _opened(given, read_only=True) as collection:
-        print(f"{collection.export(given.file):,} images: {_shown(str(given.file))}")
+        print(f"{collection.export(given.file):,} images: {shown(str(given.file))}")
     return 0
 
 
 def import_codes(given: Namespace) -> int:
     """``zehn index import``."""
     with _opened(given) as collection:
-        print(f"{collection.import_codes(given.file):,} images from {_shown(str(given.file))}")
+        print(f"{collection.import_codes(given.file):,} images from {shown(str(given.file))}")
     return 0
 
 
@@ -131,7 +132,7 @@ def list_collections(given: Namespace) -> int:
     from zehn.collection import collections
 
     del given
-    print("\n".join(map(_shown, collections())) or "there is no collection yet; make one with: zehn index create NAME")
+    print("\n".join(map(shown, collections())) or "there is no collection yet; make one with: zehn index create NAME")
     return 0
 
 
@@ -157,10 +158,10 @@ def search(given: Namespace) -> int:
         if given.show is not None:
             from zehn.cli.pictures import show
 
-            shown = show(collection, given.images, found, given.show)
+            drawn = show(collection, given.images, found, given.show)
             # a grid in a file is not the answer that another program reads
             is_aside = bool(given.show) and (given.json or given.paths_only)
-            print(_shown(shown) if given.show else shown, file=sys.stderr if is_aside else sys.stdout)
+            print(shown(drawn) if given.show else drawn, file=sys.stderr if is_aside else sys.stdout)
     return 0
 
 
@@ -186,7 +187,7 @@ def duplicates(given: Namespace) -> int:
         print(_pairs_table(pairs) or "no image is in both")
     else:
         together = groups(pairs)
-        print("\n\n".join("\n".join(_shown(os.fsdecode(one.path)) for one in group) for group in together))
+        print("\n\n".join("\n".join(shown(os.fsdecode(one.path)) for one in group) for group in together))
         print(f"{len(together):,} groups of near-duplicates, {len(pairs):,} pairs", file=sys.stderr)
     return 0
 
@@ -250,25 +251,25 @@ def _print_changes(changes: Changes, given: Namespace) -> int:
 
 def _print_skipped(lines: Sequence[str]) -> None:
     for line in lines[:_N_SKIPPED_SHOWN]:
-        print(f"  {line}", file=sys.stderr)
+        print(f"  {shown(line)}", file=sys.stderr)
     if len(lines) > _N_SKIPPED_SHOWN:
         print(f"  … and {len(lines) - _N_SKIPPED_SHOWN:,} more; --json lists all", file=sys.stderr)
 
 
 def _info_table(known: Mapping[str, Any]) -> str:
     labels = sorted(known["labels"].items(), key=lambda item: -item[1])
-    named = [f"{'none' if label is None else _shown(label)} {number:,}" for label, number in labels[:_N_LABELS_SHOWN]]
+    named = [f"{'none' if label is None else shown(label)} {number:,}" for label, number in labels[:_N_LABELS_SHOWN]]
     state = known["reencoding"]
     rows = [
-        ("address", _shown(known["address"])),
+        ("address", shown(known["address"])),
         ("images", f"{known['n_images']:,}"),
         ("size", f"{known['n_bytes'] / 1e6:,.1f} MB"),
-        ("model", _shown(f"{known['model']} {known['fingerprint']}".strip())),
+        ("model", shown(f"{known['model']} {known['fingerprint']}".strip())),
         ("numbers per code", str(known["n_components"])),
-        ("oblong images", known["fit"]),
-        ("created", known["created"]),
+        ("oblong images", shown(known["fit"])),
+        ("created", shown(known["created"])),
         ("labels", ", ".join(named) + (", …" if len(labels) > _N_LABELS_SHOWN else "")),
-        ("folders", ", ".join(map(_shown, known["folders"]))),
+        ("folders", ", ".join(map(shown, known["folders"]))),
     ]
     if state is not None:
         rows.append(("re-encoding", f"{state['n_done']:,} done, {state['n_left']:,} left; zehn index reencode goes on"))
@@ -283,8 +284,8 @@ def _with_text_labels(known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _hits_table(query: str, found: Sequence[Hit]) -> str:
     if not found:
-        return f"{_shown(query)}: no image to be found"
-    head = f"{_shown(query)}, by {found[0].distance_name} distance"
+        return f"{shown(query)}: no image to be found"
+    head = f"{shown(query)}, by {found[0].distance_name} distance"
     if found[0].recall < 1:
         head += f"; approximate, {100 * found[0].recall:.1f} % of the true hits are found"
     rows = [("", "distance", "closer than", *(["label"] if _is_labelled(found) else []), "path")]
@@ -293,8 +294,8 @@ def _hits_table(query: str, found: Sequence[Hit]) -> str:
             str(hit.rank),
             f"{hit.distance:.4g}",
             _percentage(hit.percentile),
-            *([_shown(hit.label or "–")] if _is_labelled(found) else []),
-            _shown(hit.path),
+            *([shown(hit.label or "–")] if _is_labelled(found) else []),
+            shown(hit.path),
         )
         for hit in found
     ]
@@ -352,7 +353,7 @@ def _pair_as_json(pair: Duplicate) -> dict[str, Any]:
 
 
 def _pairs_table(pairs: Sequence[Duplicate]) -> str:
-    paths = [[_shown(os.fsdecode(one.path)) for one in (pair.first, pair.second)] for pair in pairs]
+    paths = [[shown(os.fsdecode(one.path)) for one in (pair.first, pair.second)] for pair in pairs]
     return "\n".join(
         f"{'copy' if pair.is_copy else 'near'}  {first}  {second}"
         for pair, (first, second) in zip(pairs, paths, strict=True)
@@ -365,9 +366,3 @@ def _print_paths(paths: Sequence[str]) -> None:
     for path in paths:
         sys.stdout.buffer.write(os.fsencode(path) + b"\n")
     sys.stdout.buffer.flush()
-
-
-def _shown(path: str) -> str:
-    """Return text for people to read: no control characters, and bytes that are no UTF-8 as such."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from zehn.cli.parser import build_parser
+from zehn.cli.texts import shown
 from zehn.errors import ZehnError
 
 _USERS_MISTAKE = 2
@@ -48,5 +49,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str) -> int:
-    print(f"zehn: {' '.join(message.split())}", file=sys.stderr)
+    print(f"zehn: {shown(' '.join(message.split()))}", file=sys.stderr)
     return _USERS_MISTAKE

@@ -13,13 +13,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from zehn import images, store
+from zehn.collection import defaults
 from zehn.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from zehn.collection import Collection, Hit
 
-_CELL = 96
-"""Side of the pictures in a PNG, in pixels."""
+_CELL = defaults.THUMBNAIL_SIZE
+"""Side of the pictures in a PNG, in pixels: thumbnails will do."""
 _MARGIN, _TEXT = 8, 11
 """Room between pictures and height of the text, in pixels."""
 _N_COLUMNS, _N_CHARACTERS = 11, 15

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
-from zehn import codes, distances, engines, images, store
+from zehn import codes, store
 from zehn.collection import (
+    creation,
+    defaults,
     duplicates,
     exchange,
+    facts,
     files,
     hits,
     ingest,
@@ -26,26 +27,11 @@ from zehn.collection import (
     training,
     upkeep,
 )
-from zehn.collection.decoding import How
-from zehn.collection.duplicates import MAX_DIFFERENCE, Duplicate
-from zehn.collection.files import Found, Source
-from zehn.collection.hits import Hit
-from zehn.collection.ingest import Changes, Tally
+from zehn.collection.duplicates import Duplicate
+from zehn.collection.files import AnyPath
 from zehn.datasets import Skipped
-from zehn.distances import Distance
 from zehn.engines import Engine, Record
-from zehn.errors import CollectionError, ConfigError, DataError, InputError, UnknownNameError
 from zehn.progress import Progress
-
-DEFAULT_MODEL = "cifar10"
-DEFAULT_DISTANCE = "euclidean"
-THUMBNAIL_SIZE = 96
-"""Longest side of the thumbnails in pixels."""
-_TRAINED_SIZE, _TRAINED_COMPONENTS, _TRAINED_PRESET = 32, 10, "quick"
-LABELS = ("folder",)
-
-AnyPath = str | bytes | os.PathLike[str]
-AnyId = int | np.int64
 
 
 class Collection:
@@ -69,12 +55,12 @@ class Collection:
     def create(
         cls,
         name_or_path: str | Path,
-        model: str | Path = DEFAULT_MODEL,
+        model: str | Path = defaults.MODEL,
         *,
-        fit: str = "crop",
-        thumbnail_size: int = THUMBNAIL_SIZE,
-        n_components: int = _TRAINED_COMPONENTS,
-        preset: str = _TRAINED_PRESET,
+        fit: str = defaults.FIT,
+        thumbnail_size: int = defaults.THUMBNAIL_SIZE,
+        n_components: int | None = None,
+        preset: str | None = None,
     ) -> Collection:
         """Make an empty collection.
 
@@ -84,8 +70,8 @@ class Collection:
             model: A model that ships, the path of a model file, or ``train``: the first images added train one.
             fit: How oblong images become squares: ``crop``, ``stretch`` or ``pad``.
             thumbnail_size: Longest side of the thumbnails kept, in pixels; 0 keeps none.
-            n_components: Latent neurons of a model that is to be trained; others know their own.
-            preset: How long to train: ``smoke``, ``quick``, ``standard`` or ``full``.
+            n_components: Latent neurons of a model that is to be trained, by default as in a run; others know theirs.
+            preset: How long to train: ``smoke``, ``quick``, ``standard`` or ``full``; by default as a run does.
 
         Raises:
             CollectionError: there is one already, or the place cannot be written to.
@@ -94,20 +80,10 @@ class Collection:
             ConfigError: a name that is none, or a setting out of its range.
 
         """
-        address = places.address_of(name_or_path)
-        facts = {"fit": _known("fit", fit, images.FITS), "thumbnail_size": str(_check_size(thumbnail_size))}
-        facts |= {"created": datetime.now(UTC).isoformat(timespec="seconds"), "sources": "[]"}
-        if engines.exists(address):
-            raise CollectionError(f"there is a collection at {address} already; open it, or choose another name")
-        if str(model) == keeping.TRAIN:
-            from zehn import config
-
-            _known("preset", preset, config.PRESETS)
-            facts |= {"model": keeping.TRAIN, "fingerprint": "", "preset": preset}
-            return cls(_created(address, n_components, facts), address)
-        loaded, data, called = keeping.load(model)
-        facts |= keeping.facts_of(loaded, called)
-        return cls(_created(address, loaded.n_components, facts, {keeping.ATTACHMENT: data}), address)
+        made = creation.create(
+            name_or_path, model, fit=fit, thumbnail_size=thumbnail_size, n_components=n_components, preset=preset
+        )
+        return cls(*made)
 
     @classmethod
     def open(cls, name_or_path: str | Path, *, read_only: bool = False) -> Collection:
@@ -118,14 +94,7 @@ class Collection:
             ConfigError: a name that is none.
 
         """
-        address = places.address_of(name_or_path)
-        if not engines.exists(address):
-            known = places.collections()
-            there = f"there are: {', '.join(known)}" if known else "there is none yet"
-            raise CollectionError(
-                f"there is no collection {name_or_path}; {there}; make it with zehn index create {name_or_path}"
-            )
-        return cls(engines.connect(address, read_only=read_only), address)
+        return cls(*creation.connect(name_or_path, read_only=read_only))
 
     def __enter__(self) -> Collection:
         return self
@@ -165,7 +134,7 @@ class Collection:
         labels: str | None = None,
         thorough: bool = False,
         progress: Progress | None = None,
-    ) -> Changes:
+    ) -> ingest.Changes:
         """Add image files, and folders with all that lies below them; what is there and unchanged is passed over.
 
         Changed is what has another size or time than before, and then another hash. Each batch of 512 images is
@@ -188,19 +157,10 @@ class Collection:
             MissingExtraError: likewise, and PyTorch is not installed.
 
         """
-        if labels is not None:
-            _known("kind of labels", labels, LABELS)
-        sources = [files.source_of(path, is_labelled=labels is not None) for path in _listed(paths)]
-        tally = Tally()
-        found = list(files.find(sources, tally.skip))
-        if not found and not tally.skipped:
-            suffixes = ", ".join(sorted(images.SUFFIXES))
-            raise DataError(f"there are no images in {_said(sources)}: expected files named {suffixes}")
-        upkeep.remember(self.engine, sources)
-        self._bring_in(found, tally, thorough=thorough, progress=progress)
-        return tally.changes()
+        survey = upkeep.enlist(self.engine, files.sources_of(paths, labels))
+        return self._bring_in(survey, thorough=thorough, progress=progress)
 
-    def update(self, *, thorough: bool = False, progress: Progress | None = None) -> Changes:
+    def update(self, *, thorough: bool = False, progress: Progress | None = None) -> ingest.Changes:
         """Bring the collection up to date with its files: those that are new in its folders, changed, or gone.
 
         Images of a folder that is not there as a whole, as on a disk that is not mounted, are kept, and the folder is
@@ -210,12 +170,9 @@ class Collection:
             CollectionError: the collection cannot be written to.
 
         """
-        tally = Tally()
-        survey = upkeep.survey(self.engine, tally)
-        self._bring_in(survey.found, tally, thorough=thorough, progress=progress)
-        return tally.changes(self.engine.remove(survey.gone) if survey.gone else 0)
+        return self._bring_in(upkeep.survey(self.engine), thorough=thorough, progress=progress)
 
-    def remove(self, paths_or_ids: AnyPath | AnyId | Iterable[AnyPath | AnyId]) -> int:
+    def remove(self, paths_or_ids: AnyPath | int | np.int64 | Iterable[AnyPath | int | np.int64]) -> int:
         """Forget images, by id, by path, or all below a folder; the files stay. Return how many there were.
 
         Raises:
@@ -223,30 +180,18 @@ class Collection:
             DataError: no image of the collection lies at a path; nothing was removed.
 
         """
-        given: list[Any] = [paths_or_ids] if isinstance(paths_or_ids, Integral) else _listed(paths_or_ids)
-        ids = {int(one) for one in given if isinstance(one, Integral)}
-        paths = [os.fsencode(one) for one in given if not isinstance(one, Integral)]
-        if b"" in paths:  # it would be the folder that we are in, and all below it
-            raise InputError("expected paths of images or folders, came an empty one")
-        below = [os.path.abspath(os.path.expanduser(path)) for path in paths]  # noqa: PTH100, PTH111 – bytes
-        ids |= set(upkeep.ids_below(self.engine, below, self.name)) if below else set()
-        n_removed = self.engine.remove(sorted(ids)) if ids else 0
-        folders = upkeep.folders_of(self.engine)
-        kept = [one for one in folders if not any(files.is_below(one.path, path) for path in below)]
-        if len(kept) < len(folders):
-            upkeep.keep_folders(self.engine, kept)
-        return n_removed
+        return upkeep.forget(self.engine, paths_or_ids, self.name)
 
     def search(
         self,
         images: Any,
-        k: int = 10,
+        k: int = defaults.N_HITS,
         *,
-        distance: str = DEFAULT_DISTANCE,
+        distance: str = defaults.DISTANCE,
         where: str | None = None,
         approximate: bool = False,
         explain: bool = False,
-    ) -> list[list[Hit]]:
+    ) -> list[list[hits.Hit]]:
         """Return the k nearest images of each query, nearest first.
 
         Args:
@@ -271,7 +216,9 @@ class Collection:
                 self.encode(images), k, distance=distance, where=where, approximate=approximate, explain=explain
             )
 
-    def search_ids(self, ids: Sequence[int] | Int[np.ndarray, " q"], k: int = 10, **options: Any) -> list[list[Hit]]:
+    def search_ids(
+        self, ids: Sequence[int] | Int[np.ndarray, " q"], k: int = defaults.N_HITS, **options: Any
+    ) -> list[list[hits.Hit]]:
         """Return the k nearest images of images that are in the collection, each without itself; see :meth:`search`.
 
         Raises:
@@ -285,14 +232,14 @@ class Collection:
     def search_codes(
         self,
         vectors: Float[np.ndarray, "q d"],
-        k: int = 10,
+        k: int = defaults.N_HITS,
         *,
-        distance: str = DEFAULT_DISTANCE,
+        distance: str = defaults.DISTANCE,
         where: str | None = None,
         exclude: Int[np.ndarray, " q"] | None = None,
         approximate: bool = False,
         explain: bool = False,
-    ) -> list[list[Hit]]:
+    ) -> list[list[hits.Hit]]:
         """Return the k nearest images of each code (q, d), as the collection's model encodes; see :meth:`search`.
 
         ``exclude`` names one id per query that is left out.
@@ -302,17 +249,10 @@ class Collection:
 
         """
         with self.engine.snapshot():
-            measure, k = self._distance(distance), min(k, max(1, len(self.engine)))
-            near = self.engine.search(vectors, k, measure, where=where, exclude=exclude, approximate=approximate)
-            found = hits.hits_of(self.engine, near, measure)
-            if not explain:
-                return found
-            near_codes = [self.engine.codes([hit.id for hit in row]) for row in found]
-            reasons = [
-                hits.explain(self.model, measure, vector, own)
-                for vector, own in zip(vectors.astype(np.float32), near_codes, strict=True)
-            ]
-        return [hits.with_explanations(row, own) for row, own in zip(found, reasons, strict=True)]
+            return hits.search(
+                self.engine, self.model, vectors, k, distance,
+                explained=explain, where=where, exclude=exclude, approximate=approximate,
+            )  # fmt: skip
 
     def encode(self, images: Any) -> Float32[np.ndarray, "q d"]:
         """Return the codes of images, given as :meth:`search` takes them, made by the collection's model.
@@ -330,8 +270,8 @@ class Collection:
         threshold: float | None = None,
         *,
         other: Collection | None = None,
-        distance: str = DEFAULT_DISTANCE,
-        max_difference: float | None = MAX_DIFFERENCE,
+        distance: str = defaults.DISTANCE,
+        max_difference: float | None = defaults.MAX_DIFFERENCE,
         where: str | None = None,
         progress: Progress | None = None,
     ) -> list[Duplicate]:
@@ -354,17 +294,10 @@ class Collection:
             ConfigError: a filter that cannot be read.
 
         """
-        if other is not None:
-            keeping.check_match(other.engine.facts(), self.model, other.engine.n_components, other.name)
         return duplicates.find(
-            self.engine,
-            None if other is None else other.engine,
-            self._distance(distance),
-            threshold=threshold,
-            max_difference=max_difference,
-            where=where,
-            progress=progress,
-        )
+            self.engine, self.model, None if other is None else (other.engine, other.name),
+            distance_name=distance, threshold=threshold, max_difference=max_difference, where=where, progress=progress,
+        )  # fmt: skip
 
     def records(self, where: str | None = None) -> Iterator[Record]:
         """Yield what is known of each image, in the order of adding.
@@ -373,7 +306,7 @@ class Collection:
             ConfigError: a filter that cannot be read.
 
         """
-        return self._records(where)
+        return (record for batch in self.engine.walk(where=where) for record in batch)
 
     def picture(self, id: int, *, max_side: int | None = None) -> UInt8[np.ndarray, "h w 3"]:  # noqa: A002
         """Return an image from its file or, where that is gone or unreadable, from its thumbnail.
@@ -387,31 +320,11 @@ class Collection:
             DataError: there is neither file nor thumbnail.
 
         """
-        record = self.engine.get([id])[0]
-        thumbnail = self.engine.thumbnail(id)
-        if thumbnail is not None and max_side is not None and max_side <= int(self.engine.facts()["thumbnail_size"]):
-            return images.read_image(thumbnail)
-        try:
-            return images.read_image(os.fsdecode(record.path))
-        except DataError:
-            if thumbnail is None:
-                raise
-            return images.read_image(thumbnail)
+        return hits.picture_of(self.engine, id, max_side)
 
     def info(self) -> dict[str, Any]:
         """Return what there is to know: name, address, images, labels, model, settings, folders, bytes."""
-        facts, state = self.engine.facts(), self.engine.reencoding()
-        return {
-            "name": self.name,
-            **self.engine.info(),
-            "n_components": self.engine.n_components,
-            "labels": self.engine.count_labels(),
-            **{name: facts.get(name, "") for name in ("model", "fingerprint", "fit", "thumbnail_size", "created")},
-            "folders": [os.fsdecode(source.path) for source in upkeep.folders_of(self.engine)],
-            "reencoding": None
-            if state is None
-            else {"fingerprint": state.fingerprint, "n_done": state.n_done, "n_left": state.n_left},
-        }
+        return facts.info(self.engine, self.name)
 
     def verify(self) -> list[str]:
         """Return what is wrong with the collection, one sentence each; nothing where all is well."""
@@ -436,16 +349,9 @@ class Collection:
             ModelFileError: the model file cannot be read.
 
         """
-        if model is not None and str(model) == keeping.TRAIN:
-            found = [Found(one.path, one.size, one.mtime_ns, one.label) for one in self._records()]
-            trained = self._trained(found, progress)
-            reencoding.keep_next(self.engine, keeping.file_of(trained), f"trained on {self.name}")
-        elif model is not None:
-            _, data, called = keeping.load(model)
-            reencoding.keep_next(self.engine, data, called)
-        following, _, _ = reencoding.next_model(self.engine)
-        how = self._how(following.image_size)
-        return reencoding.reencode(self.engine, how, n_workers=self.n_workers, progress=progress)
+        if model is not None:
+            reencoding.begin(self.engine, model, self.name, n_workers=self.n_workers, progress=progress)
+        return reencoding.reencode(self.engine, n_workers=self.n_workers, progress=progress)
 
     def compact(self) -> None:
         """Give back the room on disk that removed images took."""
@@ -474,90 +380,20 @@ class Collection:
     def import_codes(self, path: AnyPath) -> int:
         """Add records and codes from a file that :meth:`export` or ``zehn encode`` wrote, and return how many.
 
-        The files themselves need not be there; :meth:`update` gives images that have none neither hash nor thumbnail.
+        The files themselves need not be there; until :meth:`update` has read them, images have no thumbnails and 0 for
+        the time of change. The whole file is checked first; then each batch is committed by itself.
 
         Raises:
-            DataError: no such file, or one that is damaged or holds something else.
+            DataError: no such file, or one that is damaged or holds something else; nothing was added.
             CollectionError: the codes are those of another model.
             UnknownNameError: another ending.
 
         """
-        n_images = 0
-        fingerprint = self.model.fingerprint
-        for records, values in exchange.read(Path(os.fsdecode(path)), fingerprint):
-            self.engine.add(records, values, fingerprint=fingerprint)
-            n_images += len(records)
-        return n_images
+        return exchange.bring_in(self.engine, Path(os.fsdecode(path)), self.model.fingerprint)
 
-    def _distance(self, name: str) -> Distance:
-        return distances.get(name, self.model.code_mean, self.model.code_covariance)
-
-    def _how(self, image_size: int) -> How:
-        facts = self.engine.facts()
-        return How(image_size, facts["fit"], int(facts["thumbnail_size"]))
-
-    def _records(self, where: str | None = None) -> Iterator[Record]:
-        return (record for batch in self.engine.walk(where=where) for record in batch)
-
-    def _bring_in(self, found: Sequence[Found], tally: Tally, *, thorough: bool, progress: Progress | None) -> None:
-        candidates = ingest.sort_out(self.engine, found, tally, thorough=thorough)
-        if not candidates:
-            return
-        if self.engine.facts()["model"] == keeping.TRAIN:
-            trained = self._trained(found, progress)
-            facts, attachments = (
-                keeping.facts_of(trained, f"trained on {self.name}"),
-                {keeping.ATTACHMENT: keeping.file_of(trained)},
-            )
-            self.engine.set_facts(facts, attachments, expected={"model": keeping.TRAIN})
-        ingest.bring_in(
-            self.engine,
-            self.model,
-            candidates,
-            self._how(self.model.image_size),
-            tally,
-            n_workers=self.n_workers,
-            progress=progress,
-        )
-
-    def _trained(self, found: Sequence[Found], progress: Progress | None) -> store.Model:
-        return training.train(
-            found,
-            self._how(_TRAINED_SIZE),
-            self.n_workers,
-            n_components=self.engine.n_components,
-            preset=self.engine.facts().get("preset", _TRAINED_PRESET),
-            progress=progress,
-        )
-
-
-def _created(
-    address: str, n_components: int, facts: dict[str, str], attachments: dict[str, bytes] | None = None
-) -> Engine:
-    if "://" not in address:
-        with store.writing(address):
-            Path(address).parent.mkdir(parents=True, exist_ok=True)
-    return engines.create(address, n_components, facts, attachments=attachments)
-
-
-def _known(kind: str, name: str, known: Iterable[str]) -> str:
-    if name not in known:
-        raise UnknownNameError(kind, name, known)
-    return name
-
-
-def _check_size(size: int) -> int:
-    if not 0 <= size <= 1024:
-        raise ConfigError(f"thumbnail_size must lie between 0 (none) and 1024 pixels, came {size}")
-    return size
-
-
-def _listed(paths: Any) -> list[Any]:
-    listed = [paths] if isinstance(paths, str | bytes | os.PathLike) else list(paths)
-    if not listed:
-        raise InputError("expected at least one path, came none")
-    return listed
-
-
-def _said(sources: Sequence[Source]) -> str:
-    return ", ".join(files.said(one.path) for one in sources)
+    def _bring_in(self, survey: upkeep.Survey, *, thorough: bool, progress: Progress | None) -> ingest.Changes:
+        candidates = ingest.sort_out(self.engine, survey.found, survey.tally, thorough=thorough)
+        if candidates:
+            training.train_first(self.engine, self.name, survey.found, self.n_workers, progress=progress)
+            ingest.bring_in(self.engine, self.model, candidates, survey.tally, self.n_workers, progress)
+        return survey.tally.changes(self.engine.remove(survey.gone) if survey.gone else 0)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -76,6 +76,11 @@ class Decoded:
     """A JPEG."""
     reason: str = ""
     """Why there is no image; empty where all went well."""
+
+
+def how_of(facts: Mapping[str, str], image_size: int) -> How:
+    """Return what is made of an image in a collection that says these facts of itself, for a model of that size."""
+    return How(image_size, facts["fit"], int(facts["thumbnail_size"]))
 
 
 def decode(task: Task, how: How) -> Decoded:

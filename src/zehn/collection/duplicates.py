@@ -13,16 +13,12 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float32
 
-from zehn import images
+from zehn import distances, images, store
+from zehn.collection import keeping
 from zehn.distances import Distance
 from zehn.engines import Engine, Record
 from zehn.progress import Progress
 
-MAX_DIFFERENCE = 0.04
-"""Root of the mean squared difference of two thumbnails, pixels in [0, 1], up to which they show one picture.
-
-A photograph saved again as JPEG differs by 0.006, made half as large by 0.007, 5 % brighter by 0.03, and with 2 % cut
-off each side by 0.03 to 0.05 (medians of 100; flat drawings differ twice as much)."""
 _MIN_PERCENTILE = 99.9
 """Pairs must be closer than that per cent of all pairs, where neither thumbnails nor a threshold decide."""
 _N_NEIGHBORS = 10
@@ -48,17 +44,27 @@ class Duplicate:
 
 def find(
     engine: Engine,
-    other: Engine | None,
-    distance: Distance,
+    model: store.Model,
+    named_other: tuple[Engine, str] | None,
     *,
+    distance_name: str,
     threshold: float | None,
     max_difference: float | None,
     where: str | None,
     progress: Progress | None,
 ) -> list[Duplicate]:
-    """Return pairs, of one store or of two, nearest first; see :meth:`Collection.duplicates`."""
-    differ = _comparer(engine, other or engine)
-    searched, n_done = other or engine, 0
+    """Return pairs, of one store or of it and another with its name, nearest first; see :meth:`Collection.duplicates`.
+
+    Raises:
+        CollectionError: the other one has another model.
+
+    """
+    other, name = named_other or (None, "")
+    if other is not None:
+        keeping.check_match(other.facts(), model, other.n_components, name)
+    distance = distances.get(distance_name, model.code_mean, model.code_covariance)
+    searched, n_done = engine if other is None else other, 0
+    differ = _comparer(engine, searched)
     found: dict[tuple[int, int], Duplicate] = {}
     for records, codes in engine.walk_codes(where=where, n_batch=_N_QUERIES):
         n_done += len(records)

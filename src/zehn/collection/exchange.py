@@ -1,39 +1,52 @@
 """A collection's codes and records as one file, Parquet or NPZ, and back.
 
-Columns: ``id``, ``path`` (text; bytes that are no UTF-8 shown as such), ``path_bytes`` (the true ones), ``label_name``,
-``size``, ``mtime_ns``, ``sha256``, ``width``, ``height``, ``added``, and the code, one column a number in Parquet
-(``code_0`` …), an array (n, d) in NPZ; the model's fingerprint beside them.
+Columns: ``id``, ``path_bytes``, ``label_name``, ``size``, ``mtime_ns``, ``sha256``, ``width``, ``height``, ``added``,
+and the code, one column a number in Parquet (``code_0`` …), an array (n, d) in NPZ; the model's fingerprint beside
+them. Parquet has the ``path`` as text too, in which bytes that are no UTF-8 are shown as such.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from numpy.typing import NDArray
 
-from zehn import codes, plugins, store
-from zehn.collection.files import said, status_of
-from zehn.engines import N_BATCH, Engine, NewRecord, Record
+from zehn import codes, store
+from zehn.collection import npz, parquet
+from zehn.collection.columns import Columns, new_records
+from zehn.engines import N_BATCH, Engine, NewRecord, check_codes
 from zehn.errors import CollectionError, DataError, UnknownNameError
 
-_FINGERPRINT = "fingerprint"
-_CODE = "code_"
-_NUMBERS = ("id", "size", "mtime_ns", "width", "height")
-_BYTES = ("path_bytes", "sha256")
-_TEXTS = ("path", "label_name", "added")
 _DAMAGED = (
     OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, MemoryError, OverflowError,
-    zipfile.BadZipFile,
 )  # fmt: skip
+_KEY_BYTES = 16
 
-Batch = tuple[Sequence[Record], Float32[np.ndarray, "n d"]]
+Batch = tuple[list[NewRecord], Float32[np.ndarray, "n d"]]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How one kind of file is written and read."""
+
+    write: Callable[[Engine, Path, str], int]
+    fingerprint_of: Callable[[Path], str | None]
+    read: Callable[[Path], Iterator[Columns]]
+    failures: Callable[[], tuple[type[Exception], ...]]
+
+
+_KINDS: Mapping[str, _Kind] = {
+    ".npz": _Kind(npz.write, npz.fingerprint_of, npz.read, lambda: npz.FAILURES),
+    ".parquet": _Kind(parquet.write, parquet.fingerprint_of, parquet.read, parquet.failures),
+}
+"""By the ending of a file's name."""
 
 
 def write(engine: Engine, path: Path, fingerprint: str) -> int:
@@ -45,11 +58,41 @@ def write(engine: Engine, path: Path, fingerprint: str) -> int:
         MissingExtraError: Parquet is asked for, and pyarrow is not installed.
 
     """
-    return _kind(path)[0](engine, path, fingerprint)
+    kind = _kind_of(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    with store.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            n_rows = kind.write(engine, beside, fingerprint)
+            with beside.open("rb") as written:
+                os.fsync(written.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    return n_rows
 
 
-def read(path: Path, fingerprint: str) -> Iterator[tuple[list[NewRecord], Float32[np.ndarray, "n d"]]]:
-    """Return what :func:`write` or ``zehn encode`` wrote, as batches of records and codes.
+def bring_in(engine: Engine, path: Path, fingerprint: str) -> int:
+    """Add what :func:`write` or ``zehn encode`` wrote, and return how many; see :meth:`Collection.import_codes`.
+
+    A thumbnail that is there already stays, but not where the hash says that the image is another one.
+    """
+    n_images = 0
+    for records, values in read(path, fingerprint, engine.n_components):
+        known = engine.find([record.path for record in records])
+        kept = [
+            engine.thumbnail(known[record.path].id)
+            if record.path in known and record.sha256 in (b"", known[record.path].sha256)
+            else None
+            for record in records
+        ]
+        engine.add(records, values, kept, fingerprint=fingerprint)
+        n_images += len(records)
+    return n_images
+
+
+def read(path: Path, fingerprint: str, n_components: int) -> Iterator[Batch]:
+    """Return what :func:`write` or ``zehn encode`` wrote, as batches of records and codes; all of it is checked first.
 
     Raises:
         UnknownNameError: an ending other than .parquet and .npz.
@@ -58,166 +101,75 @@ def read(path: Path, fingerprint: str) -> Iterator[tuple[list[NewRecord], Float3
         MissingExtraError: it is a Parquet file, and pyarrow is not installed.
 
     """
-    reader = _kind(path)[1]
+    kind = _kind_of(path)
     if not path.is_file():
         raise DataError(f"there is no file {path}; make one with zehn index export, or with zehn encode")
-    try:
-        columns = reader(path)
-    except _DAMAGED as error:
-        raise DataError(f"{path} is damaged or holds no codes ({error}); export it again") from error
-    if columns is None:
-        columns = _from_codes(codes.read(path), path)
-    if columns[_FINGERPRINT] != fingerprint:
+    with _told(path, kind):
+        came, of_codes = kind.fingerprint_of(path), None
+        if came is None:
+            of_codes = codes.read(path)
+            came = of_codes.fingerprint
+    if came != fingerprint:
         raise CollectionError(
-            f"{path} holds codes of model {columns[_FINGERPRINT]}, but the collection's are of model {fingerprint}; "
+            f"{path} holds codes of model {came}, but the collection's are of model {fingerprint}; "
             "import them into a collection that was made with that model"
         )
-    return _batches(columns)
+
+    def batches() -> Iterator[Batch]:
+        with _told(path, kind):
+            for columns in kind.read(path) if of_codes is None else _columns_of(of_codes):
+                check_codes(columns.codes, "codes", n_components)
+                yield new_records(columns), columns.codes
+
+    with _told(path, kind):
+        _check_paths(record.path for records, _ in batches() for record in records)
+    return batches()
 
 
-def check_ending(path: Path) -> None:
-    """Refuse an ending that is none, before the long work.
-
-    Raises:
-        UnknownNameError: an ending other than .parquet and .npz.
-
-    """
-    _kind(path)
-
-
-def _kind(path: Path) -> tuple[Callable[[Engine, Path, str], int], Callable[[Path], dict[str, Any] | None]]:
+def _kind_of(path: Path) -> _Kind:
     ending = path.suffix.lower()
     if ending not in _KINDS:
         raise UnknownNameError("ending of an exported file", ending, _KINDS)
     return _KINDS[ending]
 
 
-def _columns(records: Sequence[Record]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in records] for name in _NUMBERS}
-    columns["path"] = [said(one.path) for one in records]
-    columns["path_bytes"] = [one.path for one in records]
-    columns["label_name"] = [one.label for one in records]
-    columns["sha256"] = [one.sha256 for one in records]
-    columns["added"] = [one.added for one in records]
-    return columns
+@contextmanager
+def _told(path: Path, kind: _Kind) -> Iterator[None]:
+    """Turn what comes of a damaged file into an error that names it."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, _DAMAGED + kind.failures()):
+            raise
+        raise DataError(f"{path} is damaged or holds no codes ({error}); export it again") from error
 
 
-def _batches(columns: Mapping[str, Any]) -> Iterator[tuple[list[NewRecord], Float32[np.ndarray, "n d"]]]:
-    values = columns["codes"]
-    for start in range(0, len(values), N_BATCH):
-        rows = range(start, min(start + N_BATCH, len(values)))
-        yield [_new_record(columns, row) for row in rows], np.asarray(values[start : start + N_BATCH], np.float32)
+def _check_paths(paths: Iterator[bytes]) -> None:
+    """Refuse a path that is there twice; of each path 16 bytes of its hash are kept."""
+    keys = bytearray()
+    for path in paths:
+        keys += blake2b(path, digest_size=_KEY_BYTES).digest()
+    halves = np.frombuffer(keys, np.uint64).reshape(-1, 2)
+    order = np.lexsort((halves[:, 1], halves[:, 0]))
+    again = np.flatnonzero((halves[order[1:]] == halves[order[:-1]]).all(axis=1))
+    if len(again):
+        one, two = sorted((int(order[again[0]]), int(order[again[0] + 1])))
+        raise ValueError(f"rows {one} and {two} have one path")
 
 
-def _new_record(columns: Mapping[str, Any], row: int) -> NewRecord:
-    label = columns["label_name"][row]
-    return NewRecord(
-        path=bytes(columns["path_bytes"][row]),
-        size=int(columns["size"][row]),
-        mtime_ns=int(columns["mtime_ns"][row]),
-        sha256=bytes(columns["sha256"][row]),
-        width=int(columns["width"][row]),
-        height=int(columns["height"][row]),
-        label=None if label is None else str(label),
-    )
-
-
-def _from_codes(content: codes.Codes, path: Path) -> dict[str, Any]:
-    """Return the columns of a file that ``zehn encode`` wrote; nobody has hashed its images."""
+def _columns_of(content: codes.Codes) -> Iterator[Columns]:
+    """Yield what ``zehn encode`` wrote; nobody has hashed its images."""
     if content.paths is None:
-        raise DataError(f"{path} holds codes without the paths of their images; encode a folder of images instead")
-    paths = [os.path.abspath(os.fsencode(one)) for one in content.paths]  # noqa: PTH100 – bytes
-    statuses = [status_of(one) or (0, 0) for one in paths]
-    n = len(paths)
-    return {
-        "codes": content.codes, _FINGERPRINT: content.fingerprint, "path_bytes": paths,
-        "size": [size for size, _ in statuses], "mtime_ns": [time for _, time in statuses], "sha256": [b""] * n,
-        "width": [0] * n, "height": [0] * n,
-        "label_name": [None if content.labels is None else str(label) for label in _or_none(content.labels, n)],
-    }  # fmt: skip
+        raise ValueError("codes without the paths of their images; encode a folder of images")
+    labels = [None] * len(content.paths) if content.labels is None else [str(one) for one in content.labels.tolist()]
+    unknown = np.zeros(N_BATCH, np.int64)
+    for start in range(0, len(content.paths), N_BATCH):
+        rows = slice(start, start + N_BATCH)
+        paths = [_absolute(os.fsencode(path)) for path in content.paths[rows]]
+        none = unknown[: len(paths)]
+        yield Columns(paths, labels[rows], [b""] * len(paths), none, none, none, content.codes[rows])
 
 
-def _or_none(labels: NDArray[np.int64] | None, n: int) -> list[int | None]:
-    return [None] * n if labels is None else labels.tolist()
-
-
-def _write_parquet(engine: Engine, path: Path, fingerprint: str) -> int:
-    pyarrow, parquet = plugins.require("pyarrow", "parquet"), plugins.require("pyarrow.parquet", "parquet")
-    fields = [(name, pyarrow.int64()) for name in _NUMBERS]
-    fields += [(name, pyarrow.string()) for name in _TEXTS] + [(name, pyarrow.binary()) for name in _BYTES]
-    fields += [(f"{_CODE}{number}", pyarrow.float32()) for number in range(engine.n_components)]
-    schema = pyarrow.schema(fields).with_metadata({_FINGERPRINT: fingerprint})
-    n_rows, beside = 0, path.with_name(f".{path.name}.{os.getpid()}.part")
-    with store.writing(path):
-        try:
-            with parquet.ParquetWriter(beside, schema) as writer:
-                for records, values in engine.walk_codes():
-                    numbered = {f"{_CODE}{number}": column for number, column in enumerate(values.T)}
-                    writer.write_table(pyarrow.table(_columns(records) | numbered, schema=schema))
-                    n_rows += len(records)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    return n_rows
-
-
-def _read_parquet(path: Path) -> dict[str, Any] | None:
-    table = plugins.require("pyarrow.parquet", "parquet").read_table(path)
-    if "path_bytes" not in table.column_names:
-        return None
-    names = [name for name in table.column_names if name.startswith(_CODE)]
-    ordered = sorted(names, key=lambda name: int(name.removeprefix(_CODE)))
-    columns = {name: table[name].to_pylist() for name in (*_NUMBERS, *_BYTES, "label_name")}
-    columns["codes"] = np.stack([table[name].to_numpy() for name in ordered], axis=1)
-    return columns | {_FINGERPRINT: table.schema.metadata[_FINGERPRINT.encode()].decode()}
-
-
-def _write_npz(engine: Engine, path: Path, fingerprint: str) -> int:
-    parts = list(engine.walk_codes())
-    records = [record for batch, _ in parts for record in batch]
-    columns = _columns(records)
-    arrays = {name: np.array(columns[name], np.int64) for name in _NUMBERS}
-    arrays |= {name: np.array([text or "" for text in columns[name]], np.str_) for name in _TEXTS}
-    # void, not bytes: numpy drops zeros from the end of those
-    arrays |= {name: _as_void(columns[name]) for name in _BYTES}
-    arrays["has_label"] = np.array([record.label is not None for record in records], np.bool_)
-    arrays["n_path_bytes"] = np.array([len(record.path) for record in records], np.int64)
-    arrays["has_sha256"] = np.array([record.sha256 != b"" for record in records], np.bool_)
-    values = np.concatenate([codes for _, codes in parts]) if parts else np.empty((0, engine.n_components), np.float32)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, codes=values, fingerprint=np.array(fingerprint), **arrays)
-    store.write_atomically(path, buffer.getvalue())
-    return len(records)
-
-
-def _as_void(values: Sequence[bytes]) -> NDArray[Any]:
-    width = max(map(len, values), default=0) or 1
-    return np.frombuffer(b"".join(value.ljust(width, b"\0") for value in values), f"V{width}")
-
-
-def _read_npz(path: Path) -> dict[str, Any] | None:
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-        if "path_bytes.npy" not in {entry.filename for entry in entries}:
-            return None
-        if sum(entry.file_size for entry in entries) > path.stat().st_size:
-            raise ValueError("its arrays together are larger than the file, and Zehn compresses none")
-    with np.load(path, allow_pickle=False) as file:
-        columns: dict[str, Any] = {name: file[name] for name in (*_NUMBERS, "codes")}
-        lengths, has_hash = file["n_path_bytes"].tolist(), file["has_sha256"].tolist()
-        columns["path_bytes"] = [
-            value.tobytes()[:length] for value, length in zip(file["path_bytes"], lengths, strict=True)
-        ]
-        columns["sha256"] = [
-            value.tobytes() if there else b"" for value, there in zip(file["sha256"], has_hash, strict=True)
-        ]
-        names = zip(file["label_name"].tolist(), file["has_label"].tolist(), strict=True)
-        columns["label_name"] = [name if there else None for name, there in names]
-        return columns | {_FINGERPRINT: str(file[_FINGERPRINT])}
-
-
-_KINDS: Mapping[str, tuple[Callable[[Engine, Path, str], int], Callable[[Path], dict[str, Any] | None]]] = {
-    ".npz": (_write_npz, _read_npz),
-    ".parquet": (_write_parquet, _read_parquet),
-}
-"""How each kind of file is written and read, by the ending of its name."""
+def _absolute(path: bytes) -> bytes:
+    # some Pythons cut a path at a zero byte
+    return path if b"\0" in path else os.path.abspath(path)  # noqa: PTH100 – bytes

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from zehn.errors import DataError
+from zehn.errors import DataError, InputError, UnknownNameError
 from zehn.images import SUFFIXES
 
+LABELS = ("folder",)
+"""Where labels may come from."""
 _SUFFIXES = tuple(os.fsencode(suffix) for suffix in SUFFIXES)
 _SEPARATOR = os.fsencode(os.sep)
 _HIDDEN = b"."
 
+AnyPath = str | bytes | os.PathLike[str]
 Note = Callable[[bytes, str], None]
 """Told the path of what cannot be used, and why."""
 
@@ -38,7 +42,34 @@ class Found:
     label: str | None
 
 
-def source_of(path: str | bytes | os.PathLike[str], *, is_labelled: bool = False) -> Source:
+def sources_of(paths: AnyPath | Iterable[AnyPath], labels: str | None) -> list[Source]:
+    """Return one or many existing files and folders as sources; see :meth:`Collection.add`.
+
+    Raises:
+        DataError: a file or folder that is not there.
+        InputError: no path at all.
+        UnknownNameError: labels that are not known.
+
+    """
+    if labels not in (None, *LABELS):
+        raise UnknownNameError("kind of labels", str(labels), LABELS)
+    return [source_of(path, is_labelled=labels is not None) for path in listed(paths)]
+
+
+def listed(paths: Any) -> list[Any]:
+    """Return what was given, be it one path or many, as a list.
+
+    Raises:
+        InputError: there is none.
+
+    """
+    many = [paths] if isinstance(paths, str | bytes | os.PathLike) else list(paths)
+    if not many:
+        raise InputError("expected at least one path, came none")
+    return many
+
+
+def source_of(path: AnyPath, *, is_labelled: bool = False) -> Source:
     """Return an existing file or folder as a source.
 
     Raises:
@@ -70,6 +101,16 @@ def find(sources: Sequence[Source], note: Note) -> Iterator[Found]:
 def is_below(path: bytes, folder: bytes) -> bool:
     """Say whether a path is a folder or lies in it."""
     return path == folder or path.startswith(folder.rstrip(_SEPARATOR) + _SEPARATOR)
+
+
+def upwards(path: bytes) -> Iterator[bytes]:
+    """Yield an absolute path and the folders that it lies in, up to the root."""
+    while True:
+        yield path
+        above = os.path.dirname(path)  # noqa: PTH120 – bytes
+        if above == path:
+            return
+        path = above
 
 
 def status_of(path: bytes) -> tuple[int, int] | None:

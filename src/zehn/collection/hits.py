@@ -1,16 +1,18 @@
-"""Hits, and why they are hits."""
+"""Hits, their pictures, and why they are hits."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 
-from zehn import codes, distances, store
+from zehn import codes, distances, images, store
 from zehn.engines import Engine, Neighbors
+from zehn.errors import DataError
 from zehn.images import as_uint8
 
 _PRODUCT = "mahalanobis"
@@ -45,6 +47,43 @@ class Hit:
     recall: float = 1.0
     """Share of the true hits that such a search finds; 1 where it is exact."""
     explanation: Explanation | None = None
+
+
+def search(
+    engine: Engine,
+    model: store.Model,
+    vectors: Float[np.ndarray, "q d"],
+    k: int,
+    distance_name: str,
+    *,
+    explained: bool,
+    **options: Any,
+) -> list[list[Hit]]:
+    """Return the k nearest images of each code (q, d), within the caller's snapshot; see :class:`Collection`."""
+    distance = distances.get(distance_name, model.code_mean, model.code_covariance)
+    near = engine.search(vectors, min(k, max(1, len(engine))), distance, **options)
+    found = hits_of(engine, near, distance)
+    if not explained:
+        return found
+    near_codes = [engine.codes([hit.id for hit in row]) for row in found]
+    reasons = [
+        explain(model, distance, vector, own)
+        for vector, own in zip(vectors.astype(np.float32), near_codes, strict=True)
+    ]
+    return [with_explanations(row, own) for row, own in zip(found, reasons, strict=True)]
+
+
+def picture_of(engine: Engine, id_: int, max_side: int | None) -> UInt8[np.ndarray, "h w 3"]:
+    """Return an image from its file or its thumbnail; see :meth:`Collection.picture`."""
+    record, thumbnail = engine.get([id_])[0], engine.thumbnail(id_)
+    if thumbnail is not None and max_side is not None and max_side <= int(engine.facts()["thumbnail_size"]):
+        return images.read_image(thumbnail)
+    try:
+        return images.read_image(os.fsdecode(record.path))
+    except DataError:
+        if thumbnail is None:
+            raise
+        return images.read_image(thumbnail)
 
 
 def hits_of(engine: Engine, neighbors: Neighbors, distance: distances.Distance) -> list[list[Hit]]:

@@ -31,7 +31,8 @@ class Changes:
 
     n_added: int = 0
     n_changed: int = 0
-    """Images whose files had other content than before, encoded anew under their old ids."""
+    """Images encoded anew under their old ids: their files had other content than before, or had never been read here,
+    as after an import."""
     n_unchanged: int = 0
     n_removed: int = 0
     """Images whose files had vanished."""
@@ -88,14 +89,13 @@ def bring_in(
     engine: Engine,
     model: store.Model,
     candidates: Sequence[Candidate],
-    how: How,
     tally: Tally,
-    *,
     n_workers: int,
     progress: Progress | None,
 ) -> None:
     """Read, encode and put down files; each batch is one transaction."""
-    tasks = [Task(one.found.path, one.known.sha256 if one.known else b"") for one in candidates]
+    how = decoding.how_of(engine.facts(), model.image_size)
+    tasks = [Task(one.found.path, _known_hash(engine, one.known, how)) for one in candidates]
     batch = _Batch(engine, model, tally)
     answers = (answer for part in decoding.decode_all(tasks, how, n_workers) for answer in part)
     for n_done, (candidate, (_, decoded)) in enumerate(zip(candidates, answers, strict=True), start=1):
@@ -153,8 +153,17 @@ class _Batch:
 
 
 def _looks_same(found: Found, record: Record) -> bool:
-    # without a hash there was no file when its code came: an import
+    # without a hash nobody has read the file: an import of what zehn encode wrote
     return (found.size, found.mtime_ns) == (record.size, record.mtime_ns) and record.sha256 != b""
+
+
+def _known_hash(engine: Engine, known: Record | None, how: How) -> bytes:
+    """Return the hash of a file that need not be read anew if it still has it."""
+    if known is None or known.sha256 == b"":
+        return b""
+    # an import brings hashes but no thumbnails
+    is_whole = how.thumbnail_size < 1 or engine.thumbnail(known.id) is not None
+    return known.sha256 if is_whole else b""
 
 
 def _touched(found: Found, known: Record) -> Record:

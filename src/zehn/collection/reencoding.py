@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zehn import codes, images, store
-from zehn.collection import decoding, keeping
+from zehn.collection import decoding, keeping, training
 from zehn.collection.decoding import How, Task
+from zehn.collection.files import Found
 from zehn.collection.ingest import Tally
 from zehn.datasets import Skipped
 from zehn.engines import Engine, Record
@@ -26,7 +28,7 @@ _N_BATCH = 512
 _N_SHOWN = 3
 
 
-def reencode(engine: Engine, how: How, *, n_workers: int, progress: Progress | None) -> tuple[Skipped, ...]:
+def reencode(engine: Engine, *, n_workers: int, progress: Progress | None) -> tuple[Skipped, ...]:
     """Encode every image with the model that is kept as the next one, and let it take the place of the old one.
 
     Returns:
@@ -37,6 +39,7 @@ def reencode(engine: Engine, how: How, *, n_workers: int, progress: Progress | N
 
     """
     model, data, name = next_model(engine)
+    how = decoding.how_of(engine.facts(), model.image_size)
     state = engine.begin_reencoding(model.fingerprint, model.n_components)
     tally, failed = Tally(), []
     after_id, n_done, n_all = -1, state.n_done, state.n_done + state.n_left
@@ -56,9 +59,18 @@ def reencode(engine: Engine, how: How, *, n_workers: int, progress: Progress | N
     return tuple(tally.skipped)
 
 
-def keep_next(engine: Engine, data: bytes, name: str) -> None:
-    """Keep a model as the next one; what an earlier one had encoded is dropped when the work begins."""
-    engine.set_facts({NEXT_NAME: name}, {NEXT: data})
+def begin(engine: Engine, model: str | Path, name: str, *, n_workers: int, progress: Progress | None) -> None:
+    """Keep a model as the next one; what an earlier one had encoded is dropped when the work begins.
+
+    ``train`` trains one on the collection's images.
+    """
+    if str(model) == keeping.TRAIN:
+        found = [Found(one.path, one.size, one.mtime_ns, one.label) for records in engine.walk() for one in records]
+        trained = training.train(found, engine, n_workers, progress=progress)
+        data, called = keeping.file_of(trained), training.named_after(name)
+    else:
+        _, data, called = keeping.load(model)
+    engine.set_facts({NEXT_NAME: called}, {NEXT: data})
 
 
 def next_model(engine: Engine) -> tuple[store.Model, bytes, str]:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from zehn import store
-from zehn.collection import decoding
+from zehn.collection import decoding, keeping
 from zehn.collection.files import Found
+from zehn.engines import Engine
 from zehn.errors import DataError
 from zehn.progress import Progress
 
@@ -20,17 +21,40 @@ _STEPS = 100
 """How finely an epoch is told."""
 
 
+def train_first(
+    engine: Engine, name: str, found: Sequence[Found], n_workers: int, *, progress: Progress | None
+) -> None:
+    """Train a collection's model on the first images that are added, where that was asked for and is yet to be done.
+
+    Raises:
+        CollectionError: another process did so meanwhile.
+        DataError, TrainingError, MissingExtraError: as :func:`train`.
+
+    """
+    if engine.facts()["model"] != keeping.TRAIN:
+        return
+    trained = train(found, engine, n_workers, progress=progress)
+    engine.set_facts(
+        keeping.facts_of(trained, named_after(name)),
+        {keeping.ATTACHMENT: keeping.file_of(trained)},
+        expected={"model": keeping.TRAIN},
+    )
+
+
+def named_after(name: str) -> str:
+    """Return what a model is called that was trained on a collection's images."""
+    return f"trained on {name}"
+
+
 def train(
     found: Sequence[Found],
-    how: decoding.How,
+    engine: Engine,
     n_workers: int,
     *,
-    n_components: int,
-    preset: str,
     seed: int = 0,
     progress: Progress | None,
 ) -> store.Model:
-    """Return a model trained on image files, without labels.
+    """Return a model trained on image files, without labels, as a collection wants it.
 
     Raises:
         DataError: fewer than sixteen of the images can be read.
@@ -41,8 +65,11 @@ def train(
     from zehn import plugins
 
     plugins.require("torch", "train")
+    from zehn import config
     from zehn.autoencoder import Autoencoder
 
+    how = decoding.how_of(engine.facts(), config.DataConfig().image_size)
+    preset = engine.facts().get("preset", config.DEFAULT_PRESET)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(found))[:N_MOST])
     tasks = [decoding.Task(found[position].path) for position in chosen]
     squares = []
@@ -55,7 +82,9 @@ def train(
             f"expected at least {_LEAST} readable images to train a model on, came {len(squares)} of {len(tasks)} "
             "files; add more at once, or use the model that ships: --model cifar10"
         )
-    autoencoder = Autoencoder(n_components=n_components, image_size=how.image_size, preset=preset, random_state=seed)
+    autoencoder = Autoencoder(
+        n_components=engine.n_components, image_size=how.image_size, preset=preset, random_state=seed
+    )
     return autoencoder.fit(np.stack(squares), progress=_teller(progress)).model
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from zehn import images
-from zehn.datasets import _decoded
+from zehn.datasets import _decoded, _places
 from zehn.datasets._dataset import Dataset, Skipped
 from zehn.errors import ConfigError, DataError, UnknownNameError
 from zehn.progress import Progress
@@ -82,14 +82,14 @@ def get(options: Options, *, data_dir: Path | str | None, progress: Progress | N
     """Return the folder, resolved; there is nothing to fetch.
 
     Raises:
-        ConfigError: no path was given.
+        ConfigError: no path was given, or the home of a user who is not there.
         DataError: there is no such folder.
 
     """
     del data_dir, progress
     if not options.path:
         raise ConfigError("expected a folder of images as folder:PATH, came no path")
-    root = Path(options.path).expanduser()
+    root = _places.expanded(options.path, "folder:PATH")
     if not root.is_dir():
         raise DataError(f"expected a folder of images, there is no folder {root}")
     return root.resolve()

@@ -4,7 +4,8 @@ An engine's file has ``Options``, the ``SCHEMES`` of the addresses that are its 
 ``connect`` and ``exists``. Engines know no distance by name: :mod:`zehn.distances` prepares codes so that one of the
 base metrics "l2", "l1" and "linf" keeps its order, and finishes what these return.
 
-:class:`Index` is no engine: it holds prepared codes in memory, for whoever needs neighbours and no store.
+:class:`Index` and :class:`Mirror` are no engines: they hold codes in memory, for whoever needs neighbours and no store;
+the first codes that were prepared for a distance, the second codes as they are, searched by any distance.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from zehn import plugins
 from zehn.engines._index import Index
+from zehn.engines._mirror import Mirror, check_codes
 from zehn.engines._protocol import N_BATCH, Engine, Neighbors, NewRecord, Record, Reencoding
 from zehn.errors import UnknownNameError
 
@@ -23,10 +25,12 @@ __all__ = [
     "N_BATCH",
     "Engine",
     "Index",
+    "Mirror",
     "Neighbors",
     "NewRecord",
     "Record",
     "Reencoding",
+    "check_codes",
     "connect",
     "create",
     "exists",

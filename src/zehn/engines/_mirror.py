@@ -56,8 +56,8 @@ class Mirror:
     ids: Int64[np.ndarray, " n"]
     """Ascending."""
     codes: Float32[np.ndarray, "n d"]
-    options: Options
-    eps: float
+    options: Options = field(default_factory=Options)
+    eps: float = 0.0
     """How much farther the hits of an approximate search may be, as a share."""
     _spaces: dict[bytes, _Space] = field(default_factory=dict)
     _keys: dict[Distance, _Key] = field(default_factory=dict)

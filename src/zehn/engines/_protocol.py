@@ -235,6 +235,14 @@ class Engine(Protocol):
         """
         ...
 
+    def state(self) -> str:
+        """Return a short word that becomes another one with every change that is committed, by any process."""
+        ...
+
+    def all_codes(self) -> tuple[Int64[np.ndarray, " n"], Float32[np.ndarray, "n d"]]:
+        """Return all ids, ascending, and their codes: those that searches use, not to be written to."""
+        ...
+
     def search(
         self,
         queries: Float[np.ndarray, "q d"],

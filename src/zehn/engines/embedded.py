@@ -255,6 +255,19 @@ class Engine:
         """Return a block in which all that this thread reads and searches is of one state."""
         return self._database.snapshot()
 
+    def state(self) -> str:
+        """Return a short word that becomes another one with every change that is committed."""
+        with self._database.reading() as connection:
+            return str(_tables.state_of(connection).version)
+
+    def all_codes(self) -> tuple[Int64[np.ndarray, " n"], Float32[np.ndarray, "n d"]]:
+        """Return all ids, ascending, and their codes."""
+        with self._database.reading() as connection:
+            mirror = self._mirrored(connection)
+            ids, codes = mirror.ids.view(), mirror.codes.view()
+        ids.flags.writeable = codes.flags.writeable = False
+        return ids, codes
+
     def search(
         self,
         queries: Float[np.ndarray, "q d"],
