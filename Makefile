@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; CI calls the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types layers smoke clean
+.PHONY: help setup browser run test check format lint types layers smoke clean
 
 bin := .venv/bin
 ifeq ($(strip $(ZEHN_DATA)),)
@@ -17,6 +17,9 @@ help: ## this list
 
 setup: ## .venv with every version pinned
 	@scripts/setup.sh
+
+browser: ## a Chromium for the tests of the page, where there is none and apt can bring it
+	@command -v chromium >/dev/null || { apt-get update -qq; apt-get install -y -qq chromium; } >/dev/null
 
 run: setup ## data, training, sanity checks, querying and the report (ARGS="--preset smoke")
 	@$(bin)/zehn run $(ARGS)

@@ -11,7 +11,7 @@ from zehn.cli import build_parser, main, tables
 
 COMMANDS = (
     *("run", "data", "train", "check", "query", "robust", "report", "evaluate", "encode", "compare", "bundle"),
-    *("index", "search", "duplicates"),
+    *("index", "search", "duplicates", "serve"),
 )
 
 

@@ -7,13 +7,17 @@ import pytest
 
 import zehn
 
-HEAVY = ("torch", "pytorch_lightning", "kornia", "umap", "sklearn", "matplotlib", "pandas", "onnxruntime", "scipy")
+HEAVY = (
+    "torch", "pytorch_lightning", "kornia", "umap", "sklearn", "matplotlib", "pandas", "onnxruntime", "scipy",
+    "fastapi", "httpx", "uvicorn",
+)  # fmt: skip
 
 
 def test_the_public_names_are_these() -> None:
     assert sorted(zehn.__all__) == zehn.__all__
     assert zehn.__all__ == [
         "Autoencoder",
+        "Client",
         "Collection",
         "Config",
         "Dataset",

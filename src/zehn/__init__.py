@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zehn.autoencoder import Autoencoder
+    from zehn.client import Client
     from zehn.collection import Collection
     from zehn.config import Config
     from zehn.datasets import Dataset
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Autoencoder",
+    "Client",
     "Collection",
     "Config",
     "Dataset",
@@ -37,6 +39,7 @@ __all__ = [
 
 _HOMES = {
     "Autoencoder": ("zehn.autoencoder", "Autoencoder"),
+    "Client": ("zehn.client", "Client"),
     "Collection": ("zehn.collection", "Collection"),
     "Config": ("zehn.config", "Config"),
     "Dataset": ("zehn.datasets", "Dataset"),

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zehn.cli import collections, commands
+from zehn.cli import collections, commands, serving
+from zehn.collection import defaults
 
 _DATASET_HELP = "cifar10, digits, fashion_mnist, folder:PATH, or auto (CIFAR-10 if it can be had, else digits)"
 _SET_HELP = "change one setting, such as train.epochs=12 or model.architecture=conv; may be repeated"
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_index(subparsers)
     _add_search(subparsers)
     _add_duplicates(subparsers)
+    _add_serve(subparsers)
     return parser
 
 
@@ -225,21 +227,29 @@ def _add_index_create(actions: Any) -> None:
     )
     parser.add_argument(
         "--model",
-        default="cifar10",
+        default=defaults.MODEL,
         metavar="NAME|FILE.h5|train",
-        help="a model that ships (default: cifar10), a model file, or train: train one on the first images added",
+        help="a model that ships (default: %(default)s), a model file, or train: train one on the first images added",
     )
     parser.add_argument(
-        "--fit", default="crop", metavar="crop|stretch|pad", help="how oblong images become squares (default: crop)"
+        "--fit",
+        default=defaults.FIT,
+        metavar="crop|stretch|pad",
+        help="how oblong images become squares (default: %(default)s)",
     )
     parser.add_argument(
-        "--thumbnail-size", type=int, default=96, metavar="N", help="longest side in pixels (default: 96; 0: none)"
+        "--thumbnail-size",
+        type=int,
+        default=defaults.THUMBNAIL_SIZE,
+        metavar="N",
+        help="longest side in pixels (default: %(default)s; 0: none)",
+    )
+    # these two are a run's, whose home takes long to load
+    parser.add_argument(
+        "--n-components", type=int, metavar="N", help="with --model train: latent neurons (default: as a run, 10)"
     )
     parser.add_argument(
-        "--n-components", type=int, default=10, metavar="N", help="with --model train: latent neurons (default: 10)"
-    )
-    parser.add_argument(
-        "--preset", default="quick", metavar="NAME", help="with --model train: smoke, quick (default), standard, full"
+        "--preset", metavar="NAME", help="with --model train: smoke, quick (default), standard, full, as for a run"
     )
 
 
@@ -283,7 +293,9 @@ def _add_search(subparsers: Any) -> None:
     parser = _command(subparsers, "search", collections.search, "Find the images of a collection that look most alike")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="the images asked about")
     parser.add_argument("--collection", metavar="NAME", help="which collection (default: the only one there is)")
-    parser.add_argument("--k", type=int, default=10, metavar="N", help="how many hits (default: 10)")
+    parser.add_argument(
+        "--k", type=int, default=defaults.N_HITS, metavar="N", help="how many hits (default: %(default)s)"
+    )
     _add_distance(parser)
     _add_where(parser)
     parser.add_argument(
@@ -311,21 +323,47 @@ def _add_duplicates(subparsers: Any) -> None:
     parser.add_argument(
         "--max-difference",
         type=float,
-        default=0.04,
+        default=defaults.MAX_DIFFERENCE,
         metavar="X",
-        help="greatest difference of two thumbnails, 0 to 1 (default: 0.04; 1 does not look at them)",
+        help="greatest difference of two thumbnails, 0 to 1 (default: %(default)s; 1 does not look at them)",
     )
     _add_distance(parser)
     _add_where(parser)
     _add_json(parser)
 
 
+def _add_serve(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "serve",
+        serving.serve,
+        "Search by looking: a page in the browser, and a REST service, over collections and runs",
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME|RUN",
+        help="collections by name or path, and run folders (default: the newest run in runs/ and all collections)",
+    )
+    parser.add_argument("--host", metavar="HOST", help="address to listen on (default: 127.0.0.1, this machine alone)")
+    parser.add_argument("--port", type=int, metavar="N", help="port to listen on (default: 8010; 0: any free one)")
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="who sends the token in it may add and remove images (default: $ZEHN_TOKEN; without one nobody may); "
+        "needed with any --host that other machines reach, then for reading too",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
+    parser.add_argument("--log-level", metavar="LEVEL", help="debug, info (default), warning or error")
+
+
 def _add_distance(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--distance",
-        default="euclidean",
+        default=defaults.DISTANCE,
         metavar="NAME",
-        help="euclidean (default), cosine, manhattan, chebyshev, mahalanobis, correlation",
+        help="euclidean, cosine, manhattan, chebyshev, mahalanobis, correlation (default: %(default)s)",
     )
 
 

@@ -1,0 +1,174 @@
+"""What is uploaded: forms and JSON read strictly and in memory, files made squares of the model's size at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from typing import Any
+
+import numpy as np
+import orjson
+from fastapi import Request, Response, UploadFile, params
+from fastapi.routing import APIRoute
+from jaxtyping import UInt8
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from zehn.codes import count_threads
+from zehn.errors import ImageError
+from zehn.serve import guards, problems
+from zehn.serve.problems import Problem
+from zehn.serve.settings import Settings
+from zehn.serve.shelves import Shelf
+
+FORM, JSON = "multipart/form-data", "application/json"
+WRITING: dict[str, Any] = {"security": [{"token": []}]}
+"""Marks a route (as its ``openapi_extra``) that only who has the token may use."""
+_MAX_FIELDS = 32
+_MAX_FIELD_BYTES = 64_000
+_MAX_NAME_BYTES = 16_000
+
+Square = UInt8[np.ndarray, "s s 3"]
+
+
+class Route(APIRoute):
+    """A route that refuses by the first lines, before it reads a body, and then reads it strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        handle = super().get_route_handler()
+        expected = None
+        if self.body_field is not None:
+            expected = FORM if isinstance(self.body_field.field_info, params.Form) else JSON
+        is_writing = self.openapi_extra is WRITING
+
+        async def strict(request: Request) -> Response:
+            if is_writing:
+                guards.check_writer(request.headers, request.app.state.service.settings)
+            if expected is not None:
+                _check_type(request.headers.get("content-type", ""), expected)
+            return await handle(_Request(request.scope, request.receive))
+
+        return strict
+
+
+class _Request(Request):
+    async def json(self) -> Any:
+        """Read JSON as the standard has it: no NaN, no endless nesting."""
+        return orjson.loads(await self.body())
+
+    async def _get_form(self, **_: Any) -> FormData:
+        """Read a form without ever writing to disk.
+
+        Raises:
+            Problem: it is damaged (400), or there are too many files (413).
+
+        """
+        if self._form is None:
+            settings: Settings = self.app.state.service.settings
+            async with aclosing(self.stream()) as stream:
+                parser = _Parser(
+                    self.headers,
+                    stream,
+                    max_files=settings.max_images,
+                    max_fields=_MAX_FIELDS,
+                    max_part_size=_MAX_FIELD_BYTES,
+                )
+                try:
+                    self._form = await parser.parse()
+                except MultiPartException as error:
+                    if parser.n_files > settings.max_images:
+                        raise Problem(
+                            413, f"expected at most {settings.max_images} files in one request, came more; send fewer"
+                        ) from error
+                    raise Problem(400, f"the form cannot be read: {error.message}") from error
+        return self._form
+
+
+class _Parser(MultiPartParser):
+    """Keeps files in memory, where they are bounded by what a request may hold."""
+
+    spool_max_size = 0
+    """Never: the standard library takes 0 for no bound."""
+
+    is_whole = False
+
+    @property
+    def n_files(self) -> int:
+        """How many files there were so far."""
+        return self._current_files
+
+    async def parse(self) -> FormData:
+        """Read a form to its end.
+
+        Raises:
+            MultiPartException: it is damaged, or has no end.
+
+        """
+        form = await super().parse()
+        if not self.is_whole:
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise MultiPartException("it ends before its last boundary.")
+        return form
+
+    def on_end(self) -> None:
+        """Note that the last boundary was there."""
+        self.is_whole = True
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        """Take part of a header, unless it is longer than any name of a file."""
+        super().on_header_value(data, start, end)
+        if len(self._current_partial_header_value) > _MAX_NAME_BYTES:
+            raise MultiPartException("a header of one of its parts is too long")
+
+
+def _check_type(given: str, expected: str) -> None:
+    kind = given.partition(";")[0].strip().lower()
+    if kind != expected:
+        came = f"came {problems.as_text(kind)[:100]!r}" if kind else "came none"
+        raise Problem(415, f"expected a body of type {expected}, {came}")
+
+
+class Decoder:
+    """Threads that turn files into squares of a model's size; as many files as wait for the model may wait here."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._threads = ThreadPoolExecutor(count_threads(), "zehn-decoding")
+        self.n_waiting = 0
+
+    async def squares(self, shelf: Shelf, files: Sequence[UploadFile]) -> list[Square]:
+        """Return files as the squares that a shelf's model sees.
+
+        Raises:
+            Problem: too many files wait already.
+            ImageError: one that is no image; the message says which of them.
+
+        """
+        if self.n_waiting and self.n_waiting + len(files) > self._settings.queue_size:
+            raise problems.busy("too many pictures wait to be decoded; try again in a moment")
+        data = [await file.read() for file in files]
+        self.n_waiting += len(files)
+        try:
+            # one after the other: no request takes more than one of the threads, or holds more than one large image
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _squares, shelf, data)
+        finally:
+            self.n_waiting -= len(files)
+
+    def stop(self) -> None:
+        """End after what waits now."""
+        self._threads.shutdown(cancel_futures=True)
+
+
+def _squares(shelf: Shelf, data: Sequence[bytes]) -> list[Square]:
+    squares = []
+    for place, one in enumerate(data, start=1):
+        try:
+            squares.append(shelf.square(one))
+        except ImageError as error:
+            which = f"file {place} of {len(data)}: " if len(data) > 1 else ""
+            raise ImageError(f"{which}{error}") from error
+    return squares
