@@ -17,6 +17,7 @@ import argparse
 import dataclasses
 import itertools
 import json
+import math
 import shutil
 import statistics
 import sys
@@ -238,8 +239,8 @@ def pace(settings: Config, x_train: np.ndarray, budget: Budget, folder: Path) ->
     network, began = build(settings, x_train), clock(settings)
     train(network, x_train[:n_probed], x_train[:0], None, probe, folder, seed=settings.seed)
     n_images = budget.minutes * SECONDS_PER_MINUTE * n_probed / (clock(settings) - began)
-    n_least = min(len(x_train), settings.train.batch_size)
-    return max(1, round(n_images / len(x_train))), min(len(x_train), max(n_least, round(n_images)))
+    n_epochs = max(1, math.ceil(n_images / len(x_train)))  # of fewer images where whole ones would miss the budget
+    return n_epochs, min(len(x_train), max(settings.train.batch_size, round(n_images / n_epochs)))
 
 
 def clock(settings: Config) -> float:
