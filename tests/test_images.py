@@ -191,6 +191,31 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
         images.read_image(png(9_000, 9_000, 8, 0, bytes(100)), max_pixels=1_000_000)
 
 
+def with_scans(n_more: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again: every one is a pass over all of its pixels."""
+    data = encoded(Image.fromarray(noise(64, 64, 3)), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * n_more + data[-2:]
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded() -> None:
+    assert images.read_image(with_scans(20)).shape == (64, 64, 3)
+    with pytest.raises(ImageError, match="more than 100 scans"):
+        images.read_image(with_scans(200))
+    # what fills the space between two of them is not read either
+    padded = with_scans(200).replace(b"\xff\xda", b"\xff\xff\xff\xda")
+    with pytest.raises(ImageError, match=r"more than 100 scans|damaged"):
+        images.read_image(padded)
+
+
+def test_what_only_looks_like_scans_is_none() -> None:
+    plain, looks_like = encoded(Image.fromarray(noise(64, 64, 3)), "JPEG"), b"\xff\xda" * 200
+    with_comment = plain[:2] + b"\xff\xfe" + struct.pack(">H", len(looks_like) + 2) + looks_like + plain[2:]
+    # a film behind the picture, as telephones take them, and a segment of another program's
+    for data in (plain + looks_like, with_comment):
+        assert images.read_image(data).shape == (64, 64, 3)
+
+
 def test_a_missing_file_and_a_folder_are_told_with_their_path(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"nowhere\.png: the file cannot be read: No such file"):
         images.read_image(tmp_path / "nowhere.png")

@@ -8,6 +8,7 @@ image, or as one :class:`~zehn.errors.ImageError` that says why not. Colour prof
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,12 @@ FITS = ("crop", "stretch", "pad")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 """File names that promise an image, in lower case. What the file holds decides; the name only invites a look."""
 
+_MAX_SCANS = 100
+"""Of a JPEG: programs write one or about ten, and each is a pass over all pixels, however few bytes it has."""
+_JPEG = b"\xff\xd8"
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+"""In a JPEG: where a segment begins, or the picture ends; neither a byte 0xff of a scan nor a restart within one."""
+_BARE, _END, _SCAN = (0x01, 0xD8), 0xD9, 0xDA
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _FORMATS_SAID = "JPEG, PNG, WebP, BMP, TIFF or GIF"
 _ORIENTATION_TAG = 0x0112
@@ -244,6 +251,7 @@ def _decoded(data: bytes, max_pixels: int, least_side: int | None) -> UInt8[np.n
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as picture:
             _check_pixels(picture.size, max_pixels)
+            _check_scans(data)
             if least_side is not None:
                 picture.draft(None, (least_side, least_side))
             picture.load()
@@ -265,6 +273,20 @@ def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
             f"it has {width:,} × {height:,} pixels, more than the {max_pixels:,} allowed (a decompression bomb?); "
             "make it smaller, or raise max_pixels"
         )
+
+
+def _check_scans(data: bytes) -> None:
+    """Refuse a JPEG of a few bytes that takes hours, as it goes over its pixels again and again."""
+    if not data.startswith(_JPEG):
+        return
+    n_scans, at = 0, len(_JPEG)
+    while n_scans <= _MAX_SCANS and (found := _MARKER.search(data, at)) and (kind := found[1][0]) != _END:
+        n_scans += kind == _SCAN
+        at = found.end()
+        if kind not in _BARE:  # what a segment holds may look like anything
+            at += int.from_bytes(data[at : at + 2], "big")
+    if n_scans > _MAX_SCANS:
+        raise ImageError(f"it has more than {_MAX_SCANS} scans (a decompression bomb?); save it anew as a plain JPEG")
 
 
 def _as_rgb(picture: Image) -> UInt8[np.ndarray, "h w 3"]:

@@ -236,7 +236,10 @@ def at(place: int, value: Any) -> Callable[[Any], Any]:
         (put("path_bytes", at(0, 0)), "absolute paths without zero bytes"),
         (put("path_bytes", at(0, ord("a"))), "absolute paths without zero bytes, came b'aa.png'"),
         (put("path_bytes", at(2, 0)), "absolute paths without zero bytes"),
-        (put("path_bytes", lambda values: np.full_like(values, ord("/"))), "rows 3 and 4 have one path"),
+        (
+            put("path_bytes", lambda values: np.full_like(values, ord("/"))),
+            r"paths without \. and \.\. or a slash too many",
+        ),
         (put("label_name_bytes", at(0, 0)), "labels without zero bytes"),
         (put("label_name_bytes", at(0, 255)), "utf-8"),
         (put("fingerprint", lambda value: np.array([value])), r"one text as the fingerprint, came \(1,\)"),
@@ -320,6 +323,11 @@ def cells(name: str, values: Any, kind: Any = None) -> Callable[[dict[str, Any]]
         (cells("path_bytes", [b"/%d" % row for row in range(N - 1)] + [None]), "every row of path_bytes"),
         (cells("path_bytes", [b"/%d\0" % row for row in range(N)]), "absolute paths without zero bytes"),
         (cells("path_bytes", [b""] * N), "absolute paths without zero bytes"),
+        (
+            cells("path_bytes", [b"/a/../%d" % row for row in range(N)]),
+            r"paths without \. and \.\. .* came b'/a/\.\./0'",
+        ),
+        (cells("path_bytes", [b"/a/./%d" % row for row in range(N)]), r"paths without \. and \.\."),
         (cells("sha256", [b"short"] * N), "hashes of 32 bytes, came one of 5"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -55,6 +56,21 @@ def test_what_goes_wrong_is_said_and_can_be_tried_again(background: Background) 
     assert background.task("b").error == "a mistake in Zehn: RuntimeError: oh"
     background.start("a", lambda *_: None)
     until(lambda: background.task("a") == Task())
+
+
+def test_a_mistake_leaves_its_trace_in_the_log(
+    background: Background, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(progress: Progress, _: Stop) -> None:
+        raise RuntimeError("oh")
+
+    monkeypatch.setattr(logging.getLogger("zehn.serve"), "propagate", True)
+    background.start(("maps", "mine"), break_down)
+    until(lambda: background.task(("maps", "mine")).state == FAILED)
+    (line,) = caplog.records
+    assert line.exc_info is not None
+    assert isinstance(line.exc_info[1], RuntimeError)
+    assert line.__dict__["fields"] == {"task": "('maps', 'mine')"}
 
 
 def test_closing_ends_what_is_under_way_and_what_waits() -> None:

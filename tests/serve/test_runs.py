@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,73 @@ def test_a_link_is_no_figure(told: Run, place: Path) -> None:
     (told.path / "check" / "linked.png").symlink_to(place / "secret.png")
     with pytest.raises(UnknownNameError, match="unknown file of the run"):
         runs.file(told, "check-linked.png")
+
+
+def test_nothing_is_given_that_a_link_leads_to(told: Run, place: Path) -> None:
+    (place / "secret").mkdir()
+    for name in ("secret.png", "secret/umap.png"):
+        (place / name).write_bytes(b"secret")
+    (told.path / "report.pdf").unlink()
+    (told.path / "report.pdf").symlink_to(place / "secret.png")
+    for path in (told.path / "query").iterdir():
+        path.unlink()
+    (told.path / "query").rmdir()
+    (told.path / "query").symlink_to(place / "secret")
+    assert not runs.summary(told)["has_report"]
+    assert [one.name for one in runs.figures(told)] == ["check-umap.png", "check-odd_one.png"]
+    for name in ("report.pdf", "query-umap.png"):
+        with pytest.raises(UnknownNameError, match="unknown file of the run"):
+            runs.file(told, name)
+
+
+def test_a_link_within_the_run_is_followed(told: Run, place: Path) -> None:
+    (told.path / "check" / "again.png").symlink_to("umap.png")
+    (place / "alias").symlink_to(told.path)
+    with Run.create(place / "alias") as run:
+        assert runs.file(run, "check-again.png").read_bytes() == b"png"
+
+
+@pytest.mark.parametrize("stem", ["übung—x", 'a"b', "a\r\nSet-Cookie: b", "a b"])
+def test_names_that_are_no_part_of_a_header_are_no_figures(told: Run, stem: str) -> None:
+    (told.path / "check" / f"{stem}.png").write_bytes(b"png")
+    assert not [one for one in runs.figures(told) if stem in one.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("run.json", {"seed": "many"}),
+        ("run.json", {"seed": [1]}),
+        ("run.json", {"seed": float("1e400")}),
+        ("report.json", {"headline": [{"value": "0.5"}]}),
+        ("report.json", {"headline": 3}),
+        ("stages.json", {"version": 1, "stages": {"check": "done"}}),
+    ],
+)
+def test_what_no_run_writes_is_damage_and_leaves_out_that_run_alone(
+    told: Run,
+    make_run: MakeRun,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: object,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("zehn.serve"), "propagate", True)
+    sound = make_run("sound")
+    (told.path / name).write_text(json.dumps(value))
+    with pytest.raises(RunError, match="is damaged"):
+        runs.summary(told)
+    assert [one["name"] for one in runs.summaries([told, sound])] == ["sound"]
+    assert [line.getMessage() for line in caplog.records] == ["a run cannot be read"]
+
+
+def test_histories_and_comparisons_that_no_run_writes(told: Run) -> None:
+    (told.path / "train/history.json").write_text('{"epochs": [1]}')
+    with pytest.raises(RunError, match="is damaged"):
+        runs.history(told)
+    (told.path / "query/query.json").write_text('{"scores": 1}')
+    with pytest.raises(RunError, match="is damaged"):
+        runs.comparison(told)
 
 
 def test_a_run_that_was_just_begun(place: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from PIL import Image
 
 from zehn import codes, distances, images, store
 from zehn.collection import Collection
+from zehn.engines import NewRecord
 from zehn.errors import CollectionError, ConfigError, ImageError, InputError, RunError, UnknownNameError
 from zehn.serve.background import Background
 from zehn.serve.settings import Settings
@@ -243,6 +245,39 @@ class TestCollection:
         assert np.abs(mine.codes([0]) - old).max() > 1
         assert mine.search_ids([0], 3)[0]
 
+    def test_a_snapshot_is_of_one_state_and_one_model(self, mine: CollectionShelf, draw: Draw, place: Path) -> None:
+        before = (mine.state(), len(mine), mine.fingerprint(), mine.codes([0]).tolist())
+        with mine.snapshot():
+            assert (mine.state(), len(mine)) == before[:2]
+            with Collection.open("mine") as other:
+                other.add(draw(place / "new.png", 99))
+                other.reencode("cifar10-robust")
+            with mine.snapshot():
+                assert (mine.state(), len(mine), mine.fingerprint(), mine.codes([0]).tolist()) == before
+            assert len(mine.search_ids([0], 100)[0]) == 29
+        assert mine.state() != before[0]
+        assert (len(mine), mine.fingerprint()) == (31, store.load_model("cifar10-robust").fingerprint)
+
+    def test_codes_come_with_the_fingerprint_of_the_model_that_made_them(
+        self, mine: CollectionShelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shipped, robust = store.load_model("cifar10").fingerprint, store.load_model("cifar10-robust").fingerprint
+        squares = mine.squares([0])
+        assert mine.encode_with_fingerprint(squares, version="robust")[1] == mine.fingerprint("robust") == robust
+        encode = codes.encode
+
+        def change(model: store.Model, given: Any) -> Any:
+            with Collection.open("mine") as other:
+                other.reencode("cifar10-robust")
+            return encode(model, given)
+
+        monkeypatch.setattr("zehn.serve.shelves.stored.encode", change)
+        made, fingerprint = mine.encode_with_fingerprint(squares)
+        assert fingerprint == shipped != mine.fingerprint() == robust
+        np.testing.assert_array_equal(made, encode(store.load_model("cifar10"), squares))
+        with pytest.raises(UnknownNameError, match="version"):
+            mine.fingerprint("robuster")
+
     def test_states_outlive_a_restart_and_tell_collections_apart(
         self, mine: CollectionShelf, background: Background
     ) -> None:
@@ -312,6 +347,51 @@ class TestCollection:
         with pytest.raises(InputError, match="id 3 is not in the"):
             mine.remove([3])
         assert len(mine) == 29
+
+    def test_paths_that_are_imported_delete_nothing(self, mine: CollectionShelf, draw: Draw, place: Path) -> None:
+        (new,) = mine.add([("a.png", png(50))]).ids
+        own, victim = mine.record(new), draw(place / "victim.png", 60)
+        uploads = Path(os.fsdecode(own.path)).parent.parent
+        inside = draw(uploads / "ab" / "inside.png", 61)
+        linked = uploads / "ab" / f"{'ab' * 32}.png"
+        linked.symlink_to(victim)
+        up = os.path.relpath(victim, uploads)
+        told = [
+            NewRecord(os.fsencode(path), 1, 0, digest, 1, 1, None)
+            for path, digest in (
+                (uploads / up, b""),
+                (uploads / "ab" / ".." / up, bytes(32)),
+                (inside, bytes(32)),
+                (linked, b"\xab" * 32),
+            )
+        ]
+        with Collection.open("mine") as other:
+            ids = other.engine.add(told, np.zeros((4, 10), np.float32)).tolist()
+        assert mine.remove(ids) == 4
+        assert victim.exists()
+        assert inside.exists()
+        assert mine.remove([new]) == 1
+        assert not Path(os.fsdecode(own.path)).exists()
+
+    def test_a_file_that_is_added_while_it_is_removed_stays(
+        self, mine: CollectionShelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (new,) = mine.add([("a.png", png(50))]).ids
+        resolve, added = Path.resolve, list[Any]()
+        adding = threading.Thread(target=lambda: added.append(mine.add([("a.png", png(50))])))
+
+        def wait(path: Path, strict: bool = False) -> Path:
+            # the removal has reached its file: who adds now waits, however long
+            if adding.ident is None and threading.current_thread() is threading.main_thread():
+                adding.start()
+                adding.join(0.3)
+            return resolve(path, strict)
+
+        monkeypatch.setattr(Path, "resolve", wait)
+        assert mine.remove([new]) == 1
+        adding.join(60)
+        (again,) = added[0].ids
+        assert Path(os.fsdecode(mine.record(again).path)).exists()
 
     @pytest.mark.parametrize("label", ["", "a\nb", "x" * 201, "\x00"])
     def test_labels_are_words(self, mine: CollectionShelf, label: str) -> None:
@@ -517,6 +597,32 @@ class TestShelves:
             if thread.name == "zehn-warming":
                 thread.join(30)
         assert opened.ready
+
+    @pytest.mark.parametrize("error", [CollectionError("it is damaged"), RuntimeError("oh")])
+    @pytest.mark.usefixtures("collection")
+    def test_what_is_damaged_does_not_take_the_others_with_it(
+        self, shelves: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(logging.getLogger("zehn.serve"), "propagate", True)
+        Collection.create("broken").close()
+        opened = shelves("broken", "mine")
+        for name in ("warm", "info", "state"):
+            monkeypatch.setattr(opened["broken"], name, fail)
+        opened["broken"]._engine.close()  # type: ignore[attr-defined]
+        opened.warm()
+        for thread in threading.enumerate():
+            if thread.name == "zehn-warming":
+                thread.join(60)
+        assert opened.ready
+        assert opened.failed == {"broken": str(error)}
+        assert opened.problems == [f"broken: {error}"]
+        assert [info.name for info in opened.infos()] == ["mine"]
+        assert opened.counts() == [("mine", 30)]
+        assert {line.getMessage() for line in caplog.records} == {"a collection or run cannot be read"}
+        assert {line.__dict__["fields"]["collection"] for line in caplog.records} == {"broken"}
 
     @pytest.mark.usefixtures("collection")
     def test_closing_lets_go(self, shelves: Open) -> None:

@@ -44,7 +44,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counted.append(len(images))
         return encode(model, images, **options)
 
-    monkeypatch.setattr("zehn.codes.encode", count)
+    monkeypatch.setattr("zehn.serve.versions.encode", count)
     return counted
 
 

@@ -354,6 +354,13 @@ def _add_serve(subparsers: Any) -> None:
         help="who sends the token in it may add and remove images (default: $ZEHN_TOKEN; without one nobody may); "
         "needed with any --host that other machines reach, then for reading too",
     )
+    parser.add_argument(
+        "--cors-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="another site whose pages may use the service, such as https://example.org; may be given several times",
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
     parser.add_argument("--log-level", metavar="LEVEL", help="debug, info (default), warning or error")
 

@@ -14,7 +14,9 @@ def serve(given: Namespace) -> int:
     from zehn import serve as service
 
     chosen = {name: getattr(given, name) for name in ("host", "port", "log_level") if getattr(given, name) is not None}
-    settings = service.Settings(token=_token(given.token_file, service.TOKEN_VARIABLE), **chosen)
+    settings = service.Settings(
+        token=_token(given.token_file, service.TOKEN_VARIABLE), cors_origins=tuple(given.cors_origin), **chosen
+    )
     service.serve(given.names, settings, open_browser=not given.no_browser)
     return 0
 

@@ -41,7 +41,7 @@ def new_records(columns: Columns) -> list[NewRecord]:
     Their time of change is 0, so that an update reads those files that are there.
 
     Raises:
-        ValueError: what no image can have, such as a negative size or a path with a zero byte.
+        ValueError: what no image can have, such as a negative size, a path with a zero byte or one with ``..`` in it.
 
     """
     for name, values in (("size", columns.sizes), ("width", columns.widths), ("height", columns.heights)):
@@ -50,6 +50,8 @@ def new_records(columns: Columns) -> list[NewRecord]:
     for path in columns.paths:
         if not os.path.isabs(path) or _ZERO in path:  # noqa: PTH117 – bytes
             raise ValueError(f"expected absolute paths without zero bytes, came {path!r}")
+        if path != os.path.normpath(path):  # two names of one file would be two images, and .. leads out of a folder
+            raise ValueError(f"expected paths without . and .. or a slash too many, came {path!r}")
     for digest in columns.hashes:
         if len(digest) not in (0, _HASH_BYTES):
             raise ValueError(f"expected hashes of {_HASH_BYTES} bytes, came one of {len(digest)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -14,6 +15,7 @@ from zehn.errors import ZehnError
 from zehn.progress import Progress
 
 ABSENT, RUNNING, DONE, FAILED = "absent", "running", "done", "failed"
+_logger = logging.getLogger(__name__)
 _SECONDS_TO_STOP = 10.0
 _NICE = 10
 
@@ -122,7 +124,8 @@ class Background:
                 return
             except ZehnError as error:
                 self._fail(key, str(error))
-            except Exception as error:  # noqa: BLE001 – the thread goes on, and whoever asked is told
+            except Exception as error:  # the thread goes on, and whoever asked is told
+                _logger.exception("a mistake in Zehn", extra={"fields": {"task": str(key)}})
                 self._fail(key, f"a mistake in Zehn: {type(error).__name__}: {error}")
             else:
                 self._tasks.pop(key, None)

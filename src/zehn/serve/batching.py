@@ -138,8 +138,11 @@ class Batches(Generic[Key, Item, Result]):
         try:
             return self._work(key, [one.item for one in batch])
         except Exception as error:  # noqa: BLE001 – the thread goes on, and whoever asked is told
-            # one of them is to blame: the others shall not suffer for it
-            return [error] if len(batch) == 1 else [self._results([one])[0] for one in batch]
+            if len(batch) == 1:
+                return [error]
+            # one of them is to blame: the others shall not suffer for it, and most of them not be done alone
+            middle = len(batch) // 2
+            return [*self._results(batch[:middle]), *self._results(batch[middle:])]
 
 
 def _deliver(batch: Sequence[_Asked[Key, Item, Result]], results: Sequence[Result | BaseException]) -> None:

@@ -19,6 +19,8 @@ from zehn.errors import RunError
 
 CACHE_VARIABLE, HOME_VARIABLE = "ZEHN_CACHE", "ZEHN_HOME"
 _N_DIGITS = 32
+_N_KEPT = 50
+"""Files of one kind; of more, those that were used longest ago are dropped."""
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
@@ -55,25 +57,38 @@ def read(kind: str, key: str) -> dict[str, NDArray[Any]] | None:
     """Return arrays that were kept, or None where there are none, or not whole."""
     try:
         with np.load(_path(kind, key), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files}
     except _DAMAGED:
         return None
+    with suppress(OSError):
+        os.utime(_path(kind, key))  # it was used now
+    return arrays
 
 
 def write(kind: str, key: str, arrays: dict[str, NDArray[Any]]) -> None:
-    """Keep arrays; where the disk refuses, they are made again next time."""
+    """Keep arrays, and drop the oldest of their kind; where the disk refuses, they are made again next time."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     try:
         store.write_atomically(_path(kind, key), buffer.getvalue())
     except RunError:
         return
+    _drop_oldest(kind, key)
 
 
 def forget(kind: str, key: str) -> None:
     """Let go of arrays that were kept."""
     with suppress(OSError):
         _path(kind, key).unlink(missing_ok=True)
+
+
+def _drop_oldest(kind: str, key: str) -> None:
+    own = _path(kind, key)
+    with suppress(OSError):  # another service may drop the same
+        others = [path for path in own.parent.glob(f"*{own.suffix}") if path != own]
+        others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for path in others[_N_KEPT - 1 :]:
+            path.unlink(missing_ok=True)
 
 
 def _path(kind: str, key: str) -> Path:

@@ -50,6 +50,11 @@ HEADERS = {
 }
 """What every answer carries, unless it says otherwise itself."""
 
+MAX_QUESTION_BYTES = 131_072
+"""Of JSON other than codes to decode: a code of the most numbers goes into it."""
+
+_SITE, _ELSEWHERE = "sec-fetch-site", "cross-site"
+_MANY_CODES = "/decode"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _KNOWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _OUR_PAGES = frozenset({"same-origin", "none"})
@@ -89,15 +94,17 @@ class Guards:
         """
         if self.is_local:
             check_host(headers.get("host", ""), self.settings)
-        if scope["method"] not in _SAFE:
+        if scope["method"] not in _SAFE or (scope["path"].startswith(API) and headers.get(_SITE) == _ELSEWHERE):
             check_origin(headers, self.settings)
         if not self.is_local and needs_token(scope["method"], scope["path"]):
             check_reader(headers, self.settings)
 
-    def limit(self, headers: Headers) -> int:
+    def limit(self, path: str, headers: Headers) -> int:
         """Return how many bytes the body of a request may have."""
-        is_form = headers.get("content-type", "").lower().startswith(_FORM)
-        return self.settings.max_upload_bytes if is_form else self.settings.max_body_bytes
+        if headers.get("content-type", "").lower().startswith(_FORM):
+            return self.settings.max_upload_bytes
+        most = self.settings.max_body_bytes
+        return most if path.endswith(_MANY_CODES) else min(most, MAX_QUESTION_BYTES)
 
     def complete(self, headers: MutableHeaders, request_id: str) -> None:
         """Add to the headers of an answer what is not there yet."""
@@ -118,7 +125,7 @@ class _Request:
         self.id = given if _KNOWN_ID.fullmatch(given) else secrets.token_hex(8)
         self.status = 0
         self.n_bytes = 0
-        self.limit = guards.limit(self.headers)
+        self.limit = guards.limit(scope.get("path", ""), self.headers)
         self.is_received = False
         self.deadline = 0.0
         scope[problems.REQUEST_ID] = self.id
@@ -133,6 +140,9 @@ class _Request:
                 await self.guards.app(self.scope, self.receive, self.send)
             except Problem as problem:
                 await self._refuse(problem)
+            except asyncio.CancelledError:
+                # the service ends, and this took too long; nothing comes after it that could be cancelled instead
+                await self._refuse(problems.ending())
             except Exception:
                 _logger.exception("a mistake in Zehn", extra={"request": self.id})
                 await self._refuse(Problem(500, "a mistake in Zehn; its log says more, under the id of this request"))
@@ -224,16 +234,20 @@ def check_host(host: str, settings: Settings) -> None:
 def check_origin(headers: Headers, settings: Settings) -> None:
     """Refuse what pages of other sites send: browsers send it without asking, where it looks like a plain form.
 
+    They cannot read what comes back, but each picture that they show us to have is work for us.
+
     Raises:
         Problem: the request comes from another site's page.
 
     """
-    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    origin, site = headers.get("origin"), headers.get(_SITE)
     if origin is not None and origin in settings.cors_origins:
         return
     is_ours = site in _OUR_PAGES if site is not None else origin is None or _netloc(origin) == headers.get("host")
     if not is_ours:
-        raise Problem(403, "pages of other sites may not use this service, unless it was started with their origin")
+        raise Problem(
+            403, "pages of other sites may not use this service, unless it was started with their --cors-origin"
+        )
 
 
 def _netloc(origin: str) -> str:

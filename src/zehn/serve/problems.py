@@ -37,6 +37,8 @@ _STATUSES: tuple[tuple[type[ZehnError], int], ...] = (
 )  # fmt: skip
 """The first that fits; what is none of these is our fault."""
 _N_MISTAKES_SAID = 3
+_MOST_MISTAKES = 20
+"""That are listed; of thousands the first few tell enough."""
 _LONGEST_PLACE = 100
 _OUR_OWN = "Value error, "
 """What pydantic sets before sentences of ours."""
@@ -67,6 +69,11 @@ class Problem(HTTPException):
 def busy(detail: str) -> Problem:
     """Return the problem of a service that has too much to do; it says when to come again."""
     return Problem(503, detail, headers={"Retry-After": str(SECONDS_TO_RETRY)})
+
+
+def ending() -> Problem:
+    """Return the problem of a service that was told to end."""
+    return busy("the service is ending; try again in a moment")
 
 
 def of_error(error: ZehnError) -> Problem:
@@ -120,14 +127,15 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     """Answer a request whose fields are wrong; what came is not repeated, as it may be anything."""
     if not isinstance(error, RequestValidationError):
         raise error
+    found = error.errors()
     mistakes = [
         {
             "where": as_text(".".join(str(part) for part in one["loc"]))[:_LONGEST_PLACE],
             "what": as_text(str(one["msg"]).removeprefix(_OUR_OWN)),
         }
-        for one in error.errors()
+        for one in found[:_MOST_MISTAKES]
     ]
     said = "; ".join(f"{one['where']}: {one['what']}" for one in mistakes[:_N_MISTAKES_SAID])
-    more = len(mistakes) - _N_MISTAKES_SAID
+    more = len(found) - _N_MISTAKES_SAID
     problem = Problem(422, said + (f"; and {more} more" if more > 0 else ""), mistakes=mistakes)
     return response(problem, request.scope[REQUEST_ID])

@@ -75,7 +75,7 @@ def _run(shelves: Any, listener: socket.socket, tell: Callable[[], None]) -> Non
 
     from zehn.serve import logs, page
     from zehn.serve.app import create_app
-    from zehn.serve.wire import Protocol
+    from zehn.serve.wire import protocol_of
 
     class Server(uvicorn.Server):
         """Tells when it listens."""
@@ -93,7 +93,7 @@ def _run(shelves: Any, listener: socket.socket, tell: Callable[[], None]) -> Non
     page.mount(app)
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=protocol_of(given),
         ws="none",
         log_config=None,
         access_log=False,

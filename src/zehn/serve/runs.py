@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zehn.errors import UnknownNameError
+from zehn.errors import RunError, UnknownNameError
 from zehn.store import Run
 
+_logger = logging.getLogger(__name__)
 REPORT_NAME = "report.pdf"
 STAGES = ("data", "evolve", "train", "check", "query", "robust", "report")
 _PARTS = {"train": "train/history.json", "robust": "robust/train/history.json"}
 _SPLITS = ("train", "validation", "test", "distorted")
 _EPOCH = ("epoch", "seconds", *_SPLITS)
 _KIND = ".png"
+_SENDABLE = re.compile(r"[\w.-]+", re.ASCII)
+"""Names that go into an address and a header as they are; the pipeline makes no others."""
+_NO_RUN_WRITES = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 _HITS = "hits_"
 _TITLES = {
     "data-samples": "Images of each class",
@@ -54,18 +61,24 @@ def summary(run: Run) -> dict[str, Any]:
         RunError: something in the folder is damaged.
 
     """
-    identity, report, book = _read(run, "run.json"), _read(run, "report.json"), run.stages()
-    return {
-        "name": run.path.resolve().name,
-        "dataset": str(report.get("dataset") or identity.get("dataset", "")),
-        "preset": str(identity.get("preset", "")),
-        "seed": int(identity.get("seed", 0)),
-        "started": str(identity.get("started", "")),
-        "verdict": str(report.get("verdict", "")),
-        "headline": [{"name": str(row["name"]), "value": str(row["value"])} for row in report.get("headline", ())],
-        "stages": [_stage(name, book.get(name)) for name in STAGES],
-        "has_report": run.has(REPORT_NAME),
-    }
+    with _checking(run):
+        identity, report, book = _read(run, "run.json"), _read(run, "report.json"), run.stages()
+        return {
+            "name": run.path.resolve().name,
+            "dataset": str(report.get("dataset") or identity.get("dataset", "")),
+            "preset": str(identity.get("preset", "")),
+            "seed": int(identity.get("seed", 0)),
+            "started": str(identity.get("started", "")),
+            "verdict": str(report.get("verdict", "")),
+            "headline": [{"name": str(row["name"]), "value": str(row["value"])} for row in report.get("headline", ())],
+            "stages": [_stage(name, book.get(name)) for name in STAGES],
+            "has_report": _is_own(run, run.path / REPORT_NAME),
+        }
+
+
+def summaries(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Return the summary of each run; one that is damaged is left out and logged."""
+    return list(_summaries(runs))
 
 
 def history(run: Run) -> dict[str, Any]:
@@ -77,8 +90,9 @@ def history(run: Run) -> dict[str, Any]:
     """
     parts = []
     for name, path in _PARTS.items():
-        kept = _read(run, path)
-        epochs = [{key: row.get(key) for key in _EPOCH} for row in kept.get("epochs", ())]
+        with _checking(run):
+            kept = _read(run, path)
+            epochs = [{key: row.get(key) for key in _EPOCH} for row in kept.get("epochs", ())]
         if epochs:
             parts.append({"name": name, "best_epoch": kept.get("best_epoch"), "epochs": epochs})
     return {"parts": parts}
@@ -91,14 +105,15 @@ def comparison(run: Run) -> dict[str, Any]:
         RunError: something in the folder is damaged.
 
     """
-    query = _read(run, "query/query.json") if "query" in run.stages() else {}
-    scores: Mapping[str, Any] = query.get("scores", {})
-    return {
-        "distances": list(scores),
-        "scores": dict(scores),
-        "overlap": query.get("overlap", {}),
-        "recommendation": str(query.get("recommendation", "")),
-    }
+    with _checking(run):
+        query = _read(run, "query/query.json") if "query" in run.stages() else {}
+        scores: Mapping[str, Any] = query.get("scores", {})
+        return {
+            "distances": list(scores),
+            "scores": dict(scores),
+            "overlap": query.get("overlap", {}),
+            "recommendation": str(query.get("recommendation", "")),
+        }
 
 
 def figures(run: Run) -> list[Figure]:
@@ -120,7 +135,7 @@ def file(run: Run, name: str) -> Path:
 
     """
     known = {one.name: one.path for one in _figures(run)}
-    if run.has(REPORT_NAME):
+    if _is_own(run, run.path / REPORT_NAME):
         known[REPORT_NAME] = run.path / REPORT_NAME
     if name not in known:
         raise UnknownNameError("file of the run", name, known)
@@ -133,9 +148,36 @@ def _figures(run: Run) -> Iterator[Figure]:
     for stage in (name for name in STAGES if name in book):
         found = {f"{stage}-{path.stem}": path for path in sorted((run.path / stage).glob(f"*{_KIND}"))}
         for name in sorted(found, key=lambda one: order.index(one) if one in order else len(order)):
-            # a link would lead out of the run
-            if found[name].is_file() and not found[name].is_symlink():
+            if _SENDABLE.fullmatch(name) and _is_own(run, found[name]):
                 yield Figure(f"{name}{_KIND}", _title(name), found[name])
+
+
+def _summaries(runs: Iterable[Run]) -> Iterator[dict[str, Any]]:
+    for run in runs:
+        try:
+            told = summary(run)
+        except RunError as error:
+            fields = {"run": str(run.path), "reason": str(error)}
+            _logger.warning("a run cannot be read", extra={"fields": fields})
+        else:
+            yield told
+
+
+def _is_own(run: Run, path: Path) -> bool:
+    """Say whether a file is there and lies in the run: a link, of the file or of its folder, may lead out of it."""
+    return path.is_file() and path.resolve().is_relative_to(run.path.resolve())
+
+
+@contextmanager
+def _checking(run: Run) -> Iterator[None]:
+    """Say of JSON that can be read but holds what no run writes that the run is damaged."""
+    try:
+        yield
+    except _NO_RUN_WRITES as error:
+        raise RunError(
+            f"{run.path} is damaged: its JSON files hold what no run writes ({type(error).__name__}: {error}); "
+            "give its command again in another folder"
+        ) from error
 
 
 def _title(name: str) -> str:

@@ -43,7 +43,10 @@ Number = Annotated[float, Field(ge=-_LARGEST_NUMBER, le=_LARGEST_NUMBER, allow_i
 Code = Annotated[
     list[Number],
     Field(
-        min_length=1, max_length=_MOST_DIMENSIONS, description="As many numbers as the model has; see `n_components`."
+        min_length=1,
+        max_length=_MOST_DIMENSIONS,
+        fail_fast=True,  # of thousands of mistakes, the first tells enough
+        description="As many numbers as the model has; see `n_components`.",
     ),
 ]
 K = Annotated[int, Field(ge=1, le=Settings.max_k, description="How many hits.")]
@@ -126,7 +129,7 @@ class Distances(IdOrCode):
 class Decode(_Body):
     """Codes that pictures are wanted of."""
 
-    codes: Annotated[list[Code], Field(min_length=1, max_length=Settings.max_codes)]
+    codes: Annotated[list[Code], Field(min_length=1, max_length=Settings.max_codes, fail_fast=True)]
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"codes": [[*_EXAMPLE_CODE]]}]})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxtyping import Float32
 from zehn.collection import Hit
 from zehn.serve.batching import Batches
 from zehn.serve.metrics import Metrics
+from zehn.serve.problems import Problem
 from zehn.serve.settings import Settings
 from zehn.serve.shelves import Shelf, Shelves
 from zehn.serve.uploads import Decoder, Square
@@ -32,6 +34,8 @@ class Question:
     version: str = ""
     n_dimensions: int = 0
     """Of the codes; 0 where ids are asked about."""
+    fingerprint: str = ""
+    """Of the model that made the codes, where one did."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +59,9 @@ class Service:
     def __init__(self, shelves: Shelves, settings: Settings) -> None:
         self.shelves, self.settings = shelves, settings
         self.metrics = Metrics()
-        self.metrics.count_images(lambda: [(shelf.name, len(shelf)) for shelf in shelves])
+        self.metrics.count_images(shelves.counts)
         self.decoder = Decoder(settings)
+        self._numbers = count()
         self._searches: Batches[Question, Sequence[Query], list[Found]] = Batches(
             "searches", _search, self.metrics, queue_size=settings.queue_size, batch_size=settings.batch_size
         )
@@ -97,8 +102,10 @@ class Service:
         """
         return await self._searches.ask(question, queries, len(queries))
 
-    async def encode(self, shelf: Shelf, squares: Sequence[Square], version: str = "") -> Float32[np.ndarray, "n d"]:
-        """Return the codes of squares.
+    async def encode(
+        self, shelf: Shelf, squares: Sequence[Square], version: str = ""
+    ) -> tuple[Float32[np.ndarray, "n d"], str]:
+        """Return the codes of squares, and the fingerprint of the model that made them.
 
         Raises:
             Problem: too many wait.
@@ -123,10 +130,11 @@ class Service:
             Problem: too many wait.
 
         """
-        return await self._model.ask((_CALLING, None, ""), function)
+        # a key of its own: what was called must not be called again because another one failed
+        return await self._model.ask((_CALLING, None, str(next(self._numbers))), function)
 
     async def write(self, function: Callable[[], Any], n: int = 1) -> Any:
-        """Return what a function returns that adds n images, and is called in its turn; searches do not wait for it.
+        """Return what a function returns that changes n images, and is called in its turn; searches do not wait for it.
 
         Raises:
             Problem: too many wait.
@@ -143,7 +151,8 @@ class Service:
             return [list(part) for part in _split(pictures, items)]
         squares = [square for item in items for square in item]
         self.metrics.encoded.inc(len(squares))
-        return _split(shelf.encode(squares, version=version), items)
+        codes, fingerprint = shelf.encode_with_fingerprint(squares, version=version)
+        return [(part, fingerprint) for part in _split(codes, items)]
 
 
 def _split(rows: Any, items: Sequence[Any]) -> list[Any]:
@@ -152,8 +161,22 @@ def _split(rows: Any, items: Sequence[Any]) -> list[Any]:
 
 
 def _search(question: Question, items: Sequence[Sequence[Query]]) -> list[list[Found]]:
-    """Answer queries together that ask alike."""
-    shelf, asked = question.shelf, [query for item in items for query in item]
+    """Answer queries together that ask alike, all from one state of the shelf.
+
+    Raises:
+        Problem: the collection was encoded with another model since the codes were made.
+
+    """
+    asked = [query for item in items for query in item]
+    with question.shelf.snapshot():
+        if question.fingerprint and question.fingerprint != question.shelf.fingerprint(question.version):
+            raise Problem(409, "the collection was encoded with another model meanwhile; send it again")
+        found = iter(_found(question, asked))
+    return [[next(found) for _ in item] for item in items]
+
+
+def _found(question: Question, asked: Sequence[Query]) -> list[Found]:
+    shelf = question.shelf
     ids: list[int] | None = None
     shown: list[tuple[str, str | None] | None] = [None] * len(asked)
     if question.n_dimensions:
@@ -173,8 +196,7 @@ def _search(question: Question, items: Sequence[Sequence[Query]]) -> list[list[F
         version=question.version,
     )
     n_images = len(shelf)
-    found = iter([Found(code, hits, n_images, one) for code, hits, one in zip(codes, rows, shown, strict=True)])
-    return [[next(found) for _ in item] for item in items]
+    return [Found(code, hits, n_images, one) for code, hits, one in zip(codes, rows, shown, strict=True)]
 
 
 def service_of(request: Request) -> Service:

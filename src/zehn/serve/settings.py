@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 
 from zehn.errors import ConfigError
@@ -11,6 +12,8 @@ TOKEN_VARIABLE = "ZEHN_TOKEN"  # noqa: S105 – the name of the variable, not a 
 """Environment variable: the token, where no file is named."""
 LEAST_TOKEN = 16
 """Characters of a token at least: a shorter one is guessed."""
+_ORIGIN = re.compile(r"https?://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+"""As browsers write it: lower case, no path, no slash at its end."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -26,6 +29,8 @@ class Settings:
     log_level: str = "info"
     cors_origins: tuple[str, ...] = ()
     """Other sites whose pages may use the service, such as https://example.org."""
+    max_connections: int = 512
+    """That are open at once; more are closed as they come."""
     max_upload_bytes: int = 20_000_000
     """Of one request."""
     max_body_bytes: int = 1_000_000
@@ -58,8 +63,8 @@ class Settings:
         """Refuse what would be unsafe or senseless.
 
         Raises:
-            ConfigError: a host other than this machine without a token, a token that is easily guessed, or a number
-                out of its range.
+            ConfigError: a host other than this machine without a token, a token that is easily guessed, an origin
+                that is none, or a number out of its range.
 
         """
         if not 0 <= self.port <= 65_535:
@@ -67,6 +72,11 @@ class Settings:
         if self.log_level not in LOG_LEVELS:
             raise ConfigError(f"expected a log level of {', '.join(LOG_LEVELS)}, came {self.log_level!r}")
         self._check_token()
+        for origin in self.cors_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ConfigError(
+                    f"expected an origin such as https://example.org, in lower case and without a path, came {origin!r}"
+                )
         for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, came {getattr(self, name)}")
@@ -98,8 +108,8 @@ class Settings:
 
 
 _COUNTS = (
-    "max_upload_bytes", "max_body_bytes", "max_pixels", "max_images", "max_codes", "max_k", "max_page", "max_side",
-    "max_bytes_at_once", "queue_size", "batch_size",
+    "max_connections", "max_upload_bytes", "max_body_bytes", "max_pixels", "max_images", "max_codes", "max_k",
+    "max_page", "max_side", "max_bytes_at_once", "queue_size", "batch_size",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
@@ -31,6 +31,7 @@ _MAX_FIELD_BYTES = 64_000
 _MAX_NAME_BYTES = 16_000
 
 Square = UInt8[np.ndarray, "s s 3"]
+Result = TypeVar("Result")
 
 
 class Route(APIRoute):
@@ -56,8 +57,16 @@ class Route(APIRoute):
 
 class _Request(Request):
     async def json(self) -> Any:
-        """Read JSON as the standard has it: no NaN, no endless nesting."""
-        return orjson.loads(await self.body())
+        """Read JSON as the standard has it: no NaN, no endless nesting.
+
+        Raises:
+            Problem: it has so many fields that only to say which are wrong would take long.
+
+        """
+        read = orjson.loads(await self.body())
+        if isinstance(read, dict) and len(read) > _MAX_FIELDS:
+            raise Problem(422, f"expected at most {_MAX_FIELDS} fields, came {len(read):,}; send fewer")
+        return read
 
     async def _get_form(self, **_: Any) -> FormData:
         """Read a form without ever writing to disk.
@@ -133,42 +142,72 @@ def _check_type(given: str, expected: str) -> None:
 
 
 class Decoder:
-    """Threads that turn files into squares of a model's size; as many files as wait for the model may wait here."""
+    """Threads that decode pictures, as many as there are cores; as many pictures as wait for the model may wait here.
+
+    Decoded, a picture takes up to a thousand times the memory of its file, so that there are never many at a time.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._threads = ThreadPoolExecutor(count_threads(), "zehn-decoding")
+        self._is_ending = False
         self.n_waiting = 0
+
+    async def call(self, function: Callable[[], Result], n: int = 1) -> Result:
+        """Return what a function returns that decodes n pictures, one after the other, and is called in its turn.
+
+        Raises:
+            Problem: too many wait already, or the service is ending.
+
+        """
+        if self.n_waiting and self.n_waiting + n > self._settings.queue_size:
+            raise problems.busy("too many pictures wait to be decoded; try again in a moment")
+        self._check_goes_on()
+        self.n_waiting += n
+        future = asyncio.get_running_loop().run_in_executor(self._threads, function)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # the end cancels what waits, and whoever asked is still there
+            if future.cancelled() and not _is_cancelled():
+                self._check_goes_on()
+            raise
+        finally:
+            self.n_waiting -= n
 
     async def squares(self, shelf: Shelf, files: Sequence[UploadFile]) -> list[Square]:
         """Return files as the squares that a shelf's model sees.
 
         Raises:
-            Problem: too many files wait already.
+            Problem: too many files wait already, or the service is ending.
             ImageError: one that is no image; the message says which of them.
 
         """
-        if self.n_waiting and self.n_waiting + len(files) > self._settings.queue_size:
-            raise problems.busy("too many pictures wait to be decoded; try again in a moment")
         data = [await file.read() for file in files]
-        self.n_waiting += len(files)
-        try:
-            # one after the other: no request takes more than one of the threads, or holds more than one large image
-            return await asyncio.get_running_loop().run_in_executor(self._threads, _squares, shelf, data)
-        finally:
-            self.n_waiting -= len(files)
+        # one after the other: no request takes more than one of the threads, or holds more than one large image
+        return await self.call(lambda: self._squares(shelf, data), len(data))
 
     def stop(self) -> None:
-        """End after what waits now."""
-        self._threads.shutdown(cancel_futures=True)
+        """End, without waiting for what is being decoded; what waits is told to come again."""
+        self._is_ending = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _squares(self, shelf: Shelf, data: Sequence[bytes]) -> list[Square]:
+        squares = []
+        for place, one in enumerate(data, start=1):
+            self._check_goes_on()
+            try:
+                squares.append(shelf.square(one))
+            except ImageError as error:
+                which = f"file {place} of {len(data)}: " if len(data) > 1 else ""
+                raise ImageError(f"{which}{error}") from error
+        return squares
+
+    def _check_goes_on(self) -> None:
+        if self._is_ending:
+            raise problems.ending()
 
 
-def _squares(shelf: Shelf, data: Sequence[bytes]) -> list[Square]:
-    squares = []
-    for place, one in enumerate(data, start=1):
-        try:
-            squares.append(shelf.square(one))
-        except ImageError as error:
-            which = f"file {place} of {len(data)}: " if len(data) > 1 else ""
-            raise ImageError(f"{which}{error}") from error
-    return squares
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

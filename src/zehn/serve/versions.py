@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
-from zehn import codes as encoding
+from zehn.codes import encode
 from zehn.distances import Distance
 from zehn.engines import Mirror
 from zehn.errors import CollectionError, UnknownNameError
@@ -135,7 +135,7 @@ class Versions:
         for ids, squares in self._squares(content.ids[~there]):
             stop.check()
             places = np.searchsorted(content.ids, ids)
-            codes[places], there[places] = encoding.encode(model, squares), True
+            codes[places], there[places] = encode(model, squares), True
             n_done += len(ids)
             progress(f"encoding with the {version} model", n_done, n)
             if n_done - n_kept >= max(_N_KEPT, n // _N_TIMES_KEPT):

@@ -65,7 +65,12 @@ def listening(shelves: Shelves) -> Iterator[Served]:
     """Serve shelves from a thread, until the block ends."""
     app = create_app(shelves, shelves.settings)
     config = uvicorn.Config(
-        app, http=wire.Protocol, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5
+        app,
+        http=wire.protocol_of(shelves.settings),
+        log_config=None,
+        access_log=False,
+        ws="none",
+        timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)
     with socket.socket() as listener:

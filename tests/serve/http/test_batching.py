@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from zehn.errors import InputError
 from zehn.serve.batching import Batches
 from zehn.serve.metrics import Metrics
 from zehn.serve.problems import Problem
+from zehn.serve.service import Service
+from zehn.serve.settings import Settings
+from zehn.serve.shelves import Shelves
 
 Work = Callable[[str, Sequence[int]], Sequence[int]]
 
@@ -134,5 +138,47 @@ def test_what_was_asked_before_the_end_is_answered() -> None:
             threading.Timer(0.05, held.may_go.set).start()
             batches.stop()
             assert await asyncio.gather(*tasks) == [10 * place for place in range(8)]
+
+    asyncio.run(run())
+
+
+def test_one_that_is_wrong_among_many_costs_little() -> None:
+    n_done: list[int] = []
+
+    def work(_: str, items: Sequence[int]) -> Sequence[int]:
+        n_done.append(len(items))
+        if 37 in items:
+            raise InputError("thirty-seven")
+        return items
+
+    async def run() -> None:
+        async with working(work, queue_size=64, batch_size=64, seconds_to_gather=0.2) as batches:
+            answers = await asyncio.gather(*(batches.ask("a", place) for place in range(64)), return_exceptions=True)
+        assert [str(answer) for answer in answers if isinstance(answer, InputError)] == ["thirty-seven"]
+        assert sum(n_done) < 64 * 4  # one after the other would be 128 of the same kind, but in 65 batches
+        assert len(n_done) <= 2 * 6 + 2
+
+    asyncio.run(run())
+
+
+def test_what_is_called_is_called_once_whatever_goes_wrong_beside_it() -> None:
+    called: list[int] = []
+
+    def call(place: int) -> int:
+        called.append(place)
+        if place == 2:
+            raise InputError("two")
+        return place
+
+    async def run() -> None:
+        service = Service(Shelves(Settings()), Settings(seconds_to_gather=0.1))
+        service.start()
+        try:
+            tasks = [service.call(partial(call, place)) for place in range(5)]
+            answers = await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            service.stop()
+        assert [str(answer) for answer in answers] == ["0", "1", "two", "3", "4"]
+        assert sorted(called) == list(range(5))
 
     asyncio.run(run())

@@ -72,10 +72,12 @@ def test_an_answer_is_as_shown(served: Any) -> None:
 def test_limits_and_statuses_are_as_said(served: Any) -> None:
     settings = Settings()
     for said in (
-        f"{settings.max_upload_bytes // 10**6} MB of upload, {settings.max_body_bytes // 10**6} MB of JSON",
+        f"{settings.max_upload_bytes // 10**6} MB of upload, 128 kB of JSON ({settings.max_body_bytes // 10**6} MB of",
+        f"{settings.max_connections} connections, ",
         f"{settings.max_images} images of at most {settings.max_pixels // 10**6} megapixels",
         f"k ≤ {settings.max_k:,}, {settings.seconds_to_receive:.0f} s for the body",
-        f"{settings.queue_size} images before the model, {settings.max_bytes_at_once // 10**6} MB of bodies",
+        f"{settings.queue_size} images before the model",
+        f"{settings.max_bytes_at_once // 10**6} MB of bodies",
     ):
         assert said in " ".join(WORDS.split())
     table = {

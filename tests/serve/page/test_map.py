@@ -59,7 +59,8 @@ def _n_coloured(visit: Visit) -> int:
     """Return how many pixels of the map are not empty."""
     return int(
         visit.page.evaluate(
-            """() => new Promise((resolve) => requestAnimationFrame(() => {
+            """() => new Promise((resolve, reject) => {
+              setTimeout(() => reject(new Error("nothing was drawn")), 15000);
               const canvas = document.querySelector(".stage canvas");
               const copy = document.createElement("canvas");
               Object.assign(copy, {width: canvas.width, height: canvas.height});
@@ -72,7 +73,7 @@ def _n_coloured(visit: Visit) -> int:
                 for (let at = 3; at < bytes.length; at += 4) n += bytes[at] > 0;
                 resolve(n);
               });
-            }))"""
+            })"""
         )
     )
 
@@ -223,6 +224,7 @@ def test_an_older_map_serves_until_a_new_one_is_wanted(enter: Enter, mapped: Ser
     assert _n_coloured(visit) > 120
     visit.page.get_by_role("button", name="Make it anew").click()
     expect(visit.page.get_by_text("The collection has changed")).to_have_count(0)
+    expect(visit.page.get_by_role("application")).to_be_visible()
     assert _n_coloured(visit) > 120
     assert posted
 

@@ -63,14 +63,15 @@ def test_while_one_move_is_answered_only_the_newest_waits(visit: Visit) -> None:
     held: list[Route] = []
     visit.page.route("**/search", lambda route: held.append(route))  # noqa: PLW0108 – Playwright marks its handlers
     slider = visit.page.get_by_label("z1", exact=True)
-    for number in range(-20, 20, 4):
-        slider.fill(str(number))
+    with visit.page.expect_request("**/search"):
+        for number in range(-20, 20, 4):
+            slider.fill(str(number))
     visit.page.wait_for_timeout(100)
     assert len(held) == 1
-    held[0].continue_()
-    visit.page.wait_for_timeout(300)
-    assert len(held) == 2
-    assert abs(json.loads(held[1].request.post_data or "")["code"][0] - 16) < 2
+    with visit.page.expect_request("**/search") as second:
+        held[0].continue_()
+    assert abs(json.loads(second.value.post_data or "")["code"][0] - 16) < 2
+    expect(visit.page.locator(".decoded")).to_be_visible()
     held[1].continue_()
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
+from zehn.serve import page
 from zehn.serve.guards import API
 from zehn.serve.problems import Problem
 from zehn.serve.schemas import LARGEST_ID
@@ -41,6 +42,11 @@ def check_at_most(what: str, given: int, most: int) -> None:
     """
     if given > most:
         raise Problem(422, f"expected {what} of at most {most:,}, came {given:,}; ask for less")
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Return whether the asker has an answer of this version already (RFC 9110, 13.1.2)."""
+    return page.is_known(etag, request.headers.get("if-none-match", ""))
 
 
 def image_not_there(error: Exception) -> Problem:

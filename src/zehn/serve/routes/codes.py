@@ -23,8 +23,7 @@ async def encode(
     """Return the code of each file, in their order, as the collection's model makes it."""
     service, shelf = service_of(request), shelf_of(request, name)
     squares = await service.decoder.squares(shelf, asked.files)
-    codes = await service.encode(shelf, squares)
-    fingerprint = await service.call(lambda: shelf.model.fingerprint)
+    codes, fingerprint = await service.encode(shelf, squares)
     return schemas.as_json({"codes": codes, "fingerprint": fingerprint})
 
 

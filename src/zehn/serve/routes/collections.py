@@ -15,8 +15,7 @@ router = new_router("collections")
 @router.get("/collections", response_model=schemas.Collections, summary="List what is served")
 def list_collections(request: Request) -> Response:
     """Return what there is to know of each collection and run."""
-    shelves = service_of(request).shelves
-    return schemas.as_json({"collections": [schemas.info_of(shelf.info()) for shelf in shelves]})
+    return schemas.as_json({"collections": [schemas.info_of(info) for info in service_of(request).shelves.infos()]})
 
 
 @router.post(

@@ -99,7 +99,9 @@ async def _square(service: Service, shelf: Shelf, asked: schemas.UploadDistort) 
 async def _answer(
     service: Service, shelf: Shelf, picture: Square, asked: schemas.UploadDistort, version: str
 ) -> dict[str, Any]:
-    codes = await service.encode(shelf, [picture], version)
-    question = Question(shelf, asked.k, asked.distance, version=version, n_dimensions=codes.shape[1])
+    codes, fingerprint = await service.encode(shelf, [picture], version)
+    question = Question(
+        shelf, asked.k, asked.distance, version=version, n_dimensions=codes.shape[1], fingerprint=fingerprint
+    )
     [found] = await service.search(question, list(codes))
     return schemas.answer_of(found, distance=asked.distance, k=asked.k, id=asked.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
@@ -9,7 +10,7 @@ from fastapi import Form, Query, Request, Response
 from zehn.errors import InputError
 from zehn.serve import schemas
 from zehn.serve.problems import as_text
-from zehn.serve.routes._addresses import ImageId, Name, check_at_most, image_not_there, new_router, shelf_of
+from zehn.serve.routes._addresses import ImageId, Name, check_at_most, image_not_there, is_known, new_router, shelf_of
 from zehn.serve.schemas import LARGEST_ID, LARGEST_SEED
 from zehn.serve.service import service_of
 from zehn.serve.settings import Settings
@@ -17,10 +18,9 @@ from zehn.serve.uploads import FORM, WRITING
 
 router = new_router("images")
 
-_PICTURES = {
-    kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/webp", "image/png", "image/jpeg")
-}
-_FOR_EVER = "private, max-age=31536000, immutable"
+_PICTURES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/jpeg")}
+_FOR_A_DAY = "private, max-age=86400"
+_N_DIGITS = 32
 _ASK_AGAIN = "private, no-cache"
 
 
@@ -30,7 +30,7 @@ _ASK_AGAIN = "private, no-cache"
     responses={200: {"content": _PICTURES}, 304: {"description": "It is what If-None-Match names."}},
     summary="Show an image",
 )
-def show_picture(
+async def show_picture(
     request: Request,
     name: Name,
     id: ImageId,  # noqa: A002
@@ -40,16 +40,18 @@ def show_picture(
     v: Annotated[str, Query(max_length=100, description="The collection's state: the answer may be kept then.")] = "",
 ) -> Response:
     """Return an image as a file that browsers show."""
-    shelf, most = shelf_of(request, name), service_of(request).settings.max_side
-    side = min(max_side or most, most)
-    state = shelf.state()
-    headers = {"ETag": f'"{state}-{id}-{side}"', "Cache-Control": _FOR_EVER if v == state else _ASK_AGAIN}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
+    service, shelf = service_of(request), shelf_of(request, name)
+    side = min(max_side or service.settings.max_side, service.settings.max_side)
     try:
-        data, kind = shelf.picture_file(id, side)
+        is_current, (data, kind) = await service.decoder.call(
+            lambda: (v == shelf.state(), shelf.picture_file(id, side))
+        )
     except InputError as error:
         raise image_not_there(error) from error
+    # of what is sent, as the collection does not know when one of its files changes
+    headers = {"ETag": _etag_of(data), "Cache-Control": _FOR_A_DAY if is_current else _ASK_AGAIN}
+    if is_known(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
     return Response(data, headers=headers, media_type=kind)
 
 
@@ -112,10 +114,15 @@ async def add_images(
 
 
 @router.delete("/collections/{name}/images/{id}", status_code=204, openapi_extra=WRITING, summary="Remove an image")
-def remove_image(request: Request, name: Name, id: ImageId) -> Response:  # noqa: A002
+async def remove_image(request: Request, name: Name, id: ImageId) -> Response:  # noqa: A002
     """Forget an image; its file stays, unless it was uploaded."""
+    shelf = shelf_of(request, name)
     try:
-        shelf_of(request, name).remove([id])
+        await service_of(request).write(lambda: shelf.remove([id]))
     except InputError as error:
         raise image_not_there(error) from error
     return Response(status_code=204)
+
+
+def _etag_of(data: bytes) -> str:
+    return f'"{hashlib.sha256(data).hexdigest()[:_N_DIGITS]}"'

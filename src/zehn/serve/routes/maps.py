@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from zehn.serve import schemas
 from zehn.serve.problems import Problem, as_text
-from zehn.serve.routes._addresses import Name, new_router, shelf_of
+from zehn.serve.routes._addresses import Name, is_known, new_router, shelf_of
 from zehn.serve.shelves import Shelf
 
 router = new_router("map")
@@ -52,7 +52,7 @@ def show_points(request: Request, name: Name) -> Response:
     if there is None:
         raise Problem(404, "there is no map yet; begin to make it with POST …/map")
     headers = {"ETag": f'"{there.state}"', "Cache-Control": "private, no-cache"}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
+    if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     parts = (there.ids.astype("<i4"), there.points[:, 0].astype("<f4"), there.points[:, 1].astype("<f4"))
     data = b"".join(part.tobytes() for part in (*parts, there.labels.astype("<i2")))

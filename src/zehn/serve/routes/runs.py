@@ -15,14 +15,14 @@ from zehn.store import Run
 router = new_router("runs")
 
 RunName = Annotated[str, Path(max_length=200, description="Of a run.", examples=["cifar10-quick"])]
-_KINDS = {".pdf": "application/pdf", ".png": "image/png", ".svg": "image/svg+xml"}
+_KINDS = {".pdf": "application/pdf", ".png": "image/png"}
 _FILES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS.values()}
 
 
 @router.get("/runs", response_model=schemas.Runs, summary="List runs")
 def list_runs(request: Request) -> Response:
     """Return what each run found, in short."""
-    return schemas.as_json({"runs": [runs.summary(run) for run in service_of(request).shelves.runs.values()]})
+    return schemas.as_json({"runs": runs.summaries(service_of(request).shelves.runs.values())})
 
 
 @router.get("/runs/{name}", response_model=schemas.RunSummary, summary="Describe a run")

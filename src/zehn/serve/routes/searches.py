@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -46,8 +47,9 @@ async def search_uploads(
     service, shelf = service_of(request), shelf_of(request, name)
     check_at_most("k", asked.k, service.settings.max_k)
     squares = await service.decoder.squares(shelf, asked.files)
-    codes = await service.encode(shelf, squares, asked.version)
-    found = await service.search(_question(shelf, asked, codes.shape[1]), list(codes))
+    codes, fingerprint = await service.encode(shelf, squares, asked.version)
+    question = replace(_question(shelf, asked, codes.shape[1]), fingerprint=fingerprint)
+    found = await service.search(question, list(codes))
     pictures = await _reconstructions(service, shelf, found) if asked.reconstruct else [None] * len(found)
     answers = [
         schemas.answer_of(one, distance=asked.distance, k=asked.k, reconstruction=picture)
@@ -83,13 +85,19 @@ async def explain(request: Request, name: Name, asked: schemas.Explain) -> Respo
 @router.post(
     "/collections/{name}/distances",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
+    responses={
+        200: {
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "headers": {"ETag": {"description": "That of the map's points.", "schema": {"type": "string"}}},
+        }
+    },
     summary="Compare all images with one",
 )
 def distances(request: Request, name: Name, asked: schemas.Distances) -> Response:
     """Return float32 values, little-endian: the distance of every image, in the order of the map's points.
 
-    Where there is no map, in the order of their ids. NaN stands for images that are gone since the map was made.
+    The ETag is that of these points: another map may have been made since they were read. Where there is no map, values
+    come in the order of their ids and without ETag. NaN stands for images that are gone since the map was made.
     """
     shelf = shelf_of(request, name)
     try:
@@ -98,7 +106,8 @@ def distances(request: Request, name: Name, asked: schemas.Distances) -> Respons
         raise image_not_there(error) from error
     there = shelf.map()
     _, values = shelf.distances(code, asked.distance, None if there is None else there.ids)
-    return Response(values.astype("<f4").tobytes(), media_type="application/octet-stream")
+    headers = {} if there is None else {"ETag": f'"{there.state}"'}
+    return Response(values.astype("<f4").tobytes(), headers=headers, media_type="application/octet-stream")
 
 
 def code_of(shelf: Shelf, asked: schemas.IdOrCode) -> Float32[np.ndarray, " d"]:

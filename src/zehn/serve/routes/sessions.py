@@ -27,6 +27,7 @@ async def begin_session(request: Request, asked: schemas.Token) -> Response:
         path="/",
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        # there is no TLS in Zehn; a proxy that has it may say so, and who lies about it only harms himself
+        secure=request.headers.get("x-forwarded-proto") == "https",
     )
     return answer

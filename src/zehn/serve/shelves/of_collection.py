@@ -126,11 +126,11 @@ class CollectionShelf(StoredShelf):
             return 0
         with self._writing:
             writer = self._opened_writer()
-            paths = [Path(os.fsdecode(record.path)) for record in writer.engine.get(ids)]
+            records = writer.engine.get(ids)
             n_removed = writer.remove(list(ids))
-        for path in paths:
-            if self._uploads_path in path.parents:
-                path.unlink(missing_ok=True)
+            # before the lock is released: who adds the same file next would find it there, and lose it
+            for record in records:
+                self._delete_upload(record)
         return n_removed
 
     def close(self) -> None:
@@ -176,6 +176,12 @@ class CollectionShelf(StoredShelf):
             if thumbnail is None:
                 raise
             return images.read_square(thumbnail, size, fit)
+
+    def _delete_upload(self, record: Record) -> None:
+        """Delete the file of an image that came by :meth:`add`: a path alone, which may be imported, is no proof."""
+        path = Path(os.fsdecode(record.path)).resolve()
+        if path.parent.parent == self._uploads_path.resolve() and path.stem == record.sha256.hex():
+            path.unlink(missing_ok=True)
 
     @property
     def _some_squares(self) -> Squares:

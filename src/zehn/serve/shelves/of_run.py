@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from zehn import codes as files_of_codes
-from zehn import config, datasets, engines, images, store
+from zehn import codes, config, datasets, engines, images, store
 from zehn.codes import Codes
 from zehn.datasets import Dataset
 from zehn.engines import Engine, NewRecord
@@ -129,7 +128,7 @@ def _codes_of(run: Run) -> Codes:
         raise RunError(
             f"{run.path} has no codes yet, so nothing can be searched; make them with: zehn check {run.path}"
         )
-    return files_of_codes.read(run.path / CODES_PATH)
+    return codes.read(run.path / CODES_PATH)
 
 
 def _dataset_of(run: Run, n_codes: int) -> Dataset:
@@ -156,7 +155,7 @@ def _start_of(run: Run, fingerprint: str) -> Start | None:
     """Return the map of some of the images, as the run drew it."""
     if not run.has(_MAP_PATH):
         return None
-    drawn = files_of_codes.read(run.path / _MAP_PATH)
+    drawn = codes.read(run.path / _MAP_PATH)
     if drawn.fingerprint != fingerprint or drawn.codes.shape[1] != 2 or not (np.diff(drawn.ids) > 0).all():
         return None
     return Start(drawn.ids, drawn.codes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int64, UInt8
 
-from zehn.collection import Explanation, Hit
+from zehn.collection import Explanation, Hit, defaults
 from zehn.engines import Record
 from zehn.serve.background import Task
 from zehn.serve.maps import Map
@@ -19,7 +20,7 @@ COLLECTION, RUN = "collection", "run"
 """Kinds of shelves."""
 ROBUST = "robust"
 """The name of the other version of a shelf's model: the one that was retrained with distorted images."""
-DEFAULT_DISTANCE = "euclidean"
+DEFAULT_DISTANCE = defaults.DISTANCE
 
 Pictures = Sequence[UInt8[np.ndarray, "_ _ 3"]] | UInt8[np.ndarray, "_ _ _ 3"]
 
@@ -114,6 +115,22 @@ class Shelf(Protocol):
         """Return a short word that changes whenever images, codes or what is known of them do; it survives restarts."""
         ...
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Return a block in which all that this thread asks is of one state and one model; it may be nested.
+
+        Who searches meanwhile waits for its end: search in it, and encode outside of it.
+        """
+        ...
+
+    def fingerprint(self, version: str = "") -> str:
+        """Return the fingerprint of the model that encodes now; quick.
+
+        Raises:
+            UnknownNameError: an unknown version.
+
+        """
+        ...
+
     def warm(self) -> None:
         """Read the codes into memory and make the index of the default distance."""
         ...
@@ -131,9 +148,9 @@ class Shelf(Protocol):
     def search(
         self,
         codes: Float[np.ndarray, "q d"],
-        k: int = 10,
+        k: int = defaults.N_HITS,
         *,
-        distance: str = DEFAULT_DISTANCE,
+        distance: str = defaults.DISTANCE,
         where: str | None = None,
         exclude: Sequence[int] | Int[np.ndarray, " q"] | None = None,
         approximate: bool = False,
@@ -162,9 +179,9 @@ class Shelf(Protocol):
     def search_ids(
         self,
         ids: Sequence[int] | Int[np.ndarray, " q"],
-        k: int = 10,
+        k: int = defaults.N_HITS,
         *,
-        distance: str = DEFAULT_DISTANCE,
+        distance: str = defaults.DISTANCE,
         where: str | None = None,
         approximate: bool = False,
         version: str = "",
@@ -245,8 +262,19 @@ class Shelf(Protocol):
         """Return the codes of images of any size; they are made squares first, unless they are.
 
         Raises:
+            InputError: no image at all.
             UnknownNameError: an unknown version.
 
+        """
+        ...
+
+    def encode_with_fingerprint(
+        self, pictures: Pictures, *, version: str = ""
+    ) -> tuple[Float32[np.ndarray, "n d"], str]:
+        """Return the codes of images and the fingerprint of the very model that made them; see :meth:`encode`.
+
+        Another process may change the model at any time: codes whose fingerprint is no longer :meth:`fingerprint` are
+        not to be searched for.
         """
         ...
 
@@ -260,7 +288,7 @@ class Shelf(Protocol):
         ...
 
     def explain(
-        self, query_code: Float[np.ndarray, " d"], hit_id: int, distance: str = DEFAULT_DISTANCE
+        self, query_code: Float[np.ndarray, " d"], hit_id: int, distance: str = defaults.DISTANCE
     ) -> Explanation:
         """Return why an image is as near to a code as it is.
 
@@ -273,7 +301,7 @@ class Shelf(Protocol):
     def distances(
         self,
         code: Float[np.ndarray, " d"],
-        distance: str = DEFAULT_DISTANCE,
+        distance: str = defaults.DISTANCE,
         ids: Int64[np.ndarray, " m"] | None = None,
     ) -> tuple[Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]]:
         """Return ids and the distance of each from a code: of all images by ascending id, or of the ids given.

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 from zehn import store
-from zehn.collection import Collection, collections, exists, places
+from zehn.collection import Collection, collections, defaults, exists, places
 from zehn.errors import CollectionError, ConfigError, RunError, UnknownNameError, ZehnError
 from zehn.serve.background import Background
 from zehn.serve.settings import Settings
 from zehn.serve.shelves.of_collection import CollectionShelf
 from zehn.serve.shelves.of_run import RunShelf, is_servable
-from zehn.serve.shelves.shelf import Shelf
+from zehn.serve.shelves.shelf import Info, Shelf
 from zehn.store import Run
 
-DEFAULT_MODEL = "cifar10"
 RUNS_PATH = Path("runs")
+_Answer = TypeVar("_Answer")
 _STAGES_NAME = "stages.json"
+_DAMAGED = "a collection or run cannot be read"
+_logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[^\W_][\w .-]{0,62}", re.ASCII)
 
 
@@ -36,6 +40,8 @@ class Shelves:
         """Why something that is there is not served."""
         self.runs: dict[str, Run] = {}
         """Run folders by name: those that are served, and, where nothing was named, all in ``runs/``."""
+        self.failed: dict[str, str] = {}
+        """Why something that was opened could not be made ready, by name; every search of it says so too."""
         self._shelves: dict[str, Shelf] = {}
         self._lock = threading.Lock()
         self._is_closed = False
@@ -95,14 +101,22 @@ class Shelves:
 
     @property
     def ready(self) -> bool:
-        """Say whether a search of any of them would be answered at once."""
-        return all(shelf.ready for shelf in self)
+        """Say whether a search of any of them would be answered at once, be it by what is wrong with it."""
+        return all(shelf.ready or shelf.name in self.failed for shelf in self)
+
+    def infos(self) -> list[Info]:
+        """Return what there is to know of each; what is damaged is left out and logged."""
+        return list(self._of_sound(lambda shelf: shelf.info()))
+
+    def counts(self) -> list[tuple[str, int]]:
+        """Return the name of each and how many images it has; what is damaged is left out and logged."""
+        return list(self._of_sound(lambda shelf: (shelf.name, len(shelf))))
 
     def warm(self) -> None:
         """Begin to make the indexes of all, in a thread of its own."""
         threading.Thread(target=self._warm, name="zehn-warming", daemon=True).start()
 
-    def create(self, name: str, model: str = DEFAULT_MODEL) -> Shelf:
+    def create(self, name: str, model: str = defaults.MODEL) -> Shelf:
         """Make an empty collection and serve it.
 
         Args:
@@ -148,10 +162,22 @@ class Shelves:
         for shelf in self:
             try:
                 shelf.warm()
-            except ZehnError as error:
-                # closed meanwhile, or damaged: then every search says so
-                if not self._is_closed:
-                    self.problems.append(f"{shelf.name}: {error}")
+            except Exception as error:
+                if self._is_closed:
+                    return
+                _logger.warning(_DAMAGED, exc_info=True, extra=_about(shelf.name, error))
+                self.problems.append(f"{shelf.name}: {error}")
+                self.failed[shelf.name] = str(error)
+
+    def _of_sound(self, ask: Callable[[Shelf], _Answer]) -> Iterator[_Answer]:
+        """Yield what each shelf answers: one that is damaged does not take the others with it."""
+        for shelf in self:
+            try:
+                answer = ask(shelf)
+            except Exception as error:
+                _logger.warning(_DAMAGED, exc_info=not isinstance(error, ZehnError), extra=_about(shelf.name, error))
+            else:
+                yield answer
 
     def _open_one(self, given: str | Path) -> None:
         named = Path(given)
@@ -197,6 +223,10 @@ class Shelves:
         called = Path(places.name_of(places.address_of(given))).name.removesuffix(places.SUFFIX)
         name = _free_name(called, self._shelves)
         self._shelves[name] = CollectionShelf.open(given, self.settings, self.background, name)
+
+
+def _about(name: str, error: Exception) -> dict[str, dict[str, str]]:
+    return {"fields": {"collection": name, "reason": str(error)}}
 
 
 def _free_name(called: str, taken: Container[str]) -> str:

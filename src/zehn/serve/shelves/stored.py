@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int64, UInt8
 
-from zehn import codes as passes
 from zehn import distances, images
-from zehn.collection import Explanation, Hit, hits
+from zehn.codes import decode, encode
+from zehn.collection import Explanation, Hit, defaults, hits
 from zehn.engines import Engine, Neighbors, Record
 from zehn.errors import CollectionError, InputError
 from zehn.serve.background import Background, Task
 from zehn.serve.maps import Content, Map, Maps, Start, content_of
 from zehn.serve.settings import Settings
 from zehn.serve.shelves.known import Known, Shown, look
-from zehn.serve.shelves.shelf import DEFAULT_DISTANCE, Added, Info, Pictures
+from zehn.serve.shelves.shelf import Added, Info, Pictures
 from zehn.serve.versions import Squares, Versions
 from zehn.store import Model, Run
 
@@ -75,6 +76,14 @@ class StoredShelf(ABC):
         with self._engine.snapshot():
             return self._now().state
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Return a block in which all that this thread asks is of one state and one model."""
+        return self._engine.snapshot()
+
+    def fingerprint(self, version: str = "") -> str:
+        """Return the fingerprint of the model that encodes now."""
+        return self._encoder(version).fingerprint
+
     def warm(self) -> None:
         """Read the codes into memory and make the index of the default distance."""
         with self._engine.snapshot():
@@ -103,9 +112,9 @@ class StoredShelf(ABC):
     def search(
         self,
         codes: Float[np.ndarray, "q d"],
-        k: int = 10,
+        k: int = defaults.N_HITS,
         *,
-        distance: str = DEFAULT_DISTANCE,
+        distance: str = defaults.DISTANCE,
         where: str | None = None,
         exclude: Ids | None = None,
         approximate: bool = False,
@@ -121,7 +130,7 @@ class StoredShelf(ABC):
             near = self._engine.search(codes, k, measure, where=where, exclude=without, approximate=approximate)
             return known.hits(near, self._engine.percentiles(near.distances, measure), measure)
 
-    def search_ids(self, ids: Ids, k: int = 10, *, version: str = "", **options: Any) -> list[list[Hit]]:
+    def search_ids(self, ids: Ids, k: int = defaults.N_HITS, *, version: str = "", **options: Any) -> list[list[Hit]]:
         """Return the k nearest images of images that are there, each without itself."""
         wanted = _array(ids)
         with self._engine.snapshot():
@@ -167,19 +176,27 @@ class StoredShelf(ABC):
 
     def encode(self, pictures: Pictures, *, version: str = "") -> Float32[np.ndarray, "n d"]:
         """Return the codes of images of any size."""
-        model = self._versions.model(version) if version else self.model
+        return self.encode_with_fingerprint(pictures, version=version)[0]
+
+    def encode_with_fingerprint(
+        self, pictures: Pictures, *, version: str = ""
+    ) -> tuple[Float32[np.ndarray, "n d"], str]:
+        """Return the codes of images and the fingerprint of the very model that made them."""
+        model, fit = self._encoder(version), self._fit
         if not len(pictures):
             raise InputError("expected at least one image to encode, came none")
         if isinstance(pictures, np.ndarray):
-            return passes.encode(model, images.resize_all(pictures, model.image_size, self._fit))
-        return passes.encode(model, np.stack([images.resize(one, model.image_size, self._fit) for one in pictures]))
+            squares = images.resize_all(pictures, model.image_size, fit)
+        else:
+            squares = np.stack([images.resize(one, model.image_size, fit) for one in pictures])
+        return encode(model, squares), model.fingerprint
 
     def decode(self, codes: Float[np.ndarray, "n d"]) -> UInt8[np.ndarray, "n s s 3"]:
         """Return the images that the model's decoder sees in codes."""
-        return images.as_uint8(passes.decode(self.model, codes))
+        return images.as_uint8(decode(self.model, codes))
 
     def explain(
-        self, query_code: Float[np.ndarray, " d"], hit_id: int, distance: str = DEFAULT_DISTANCE
+        self, query_code: Float[np.ndarray, " d"], hit_id: int, distance: str = defaults.DISTANCE
     ) -> Explanation:
         """Return why an image is as near to a code as it is."""
         with self._engine.snapshot():
@@ -192,7 +209,7 @@ class StoredShelf(ABC):
     def distances(
         self,
         code: Float[np.ndarray, " d"],
-        distance: str = DEFAULT_DISTANCE,
+        distance: str = defaults.DISTANCE,
         ids: Int64[np.ndarray, " m"] | None = None,
     ) -> tuple[Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]]:
         """Return ids and the distance of each from a code."""
@@ -263,6 +280,9 @@ class StoredShelf(ABC):
         return CollectionError(
             f"{self.name} is a {self.kind}, whose images are those of its data set; add images to a collection"
         )
+
+    def _encoder(self, version: str) -> Model:
+        return self._versions.model(version) if version else self.model
 
     def _now(self) -> Known:
         """Return what is known of the state that this thread's snapshot is of."""
