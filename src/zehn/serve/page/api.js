@@ -20,7 +20,7 @@ function wait(step) {
 }
 
 const asJson = (answer) => answer.json();
-const asBytes = (answer) => answer.arrayBuffer();
+const asPoints = async (answer) => ({ buffer: await answer.arrayBuffer(), map: answer.headers.get("ETag") });
 
 /** Ask for a path below the API; `quiet` shows no line of progress. */
 async function call(path, { body, method, signal, quiet = false, read = asJson } = {}) {
@@ -83,6 +83,10 @@ export function collection(name) {
     images: (params) => call(`${at}/images?${new URLSearchParams(params)}`),
     image: (id, options) => call(`${at}/images/${id}`, options),
     random: async (n, seed = "") => (await call(`${at}/random?n=${n}${seed === "" ? "" : `&seed=${seed}`}`)).ids,
+    another: async (id) => {
+      const { ids } = await call(`${at}/random?n=2`);
+      return ids.find((one) => one !== Number(id)) ?? ids[0]; // by chance, but another one where there is one
+    },
     search: (body, options) => call(`${at}/search`, { body, ...options }),
     encode: async (file) => (await call(`${at}/encode`, { body: form({ files: file }) })).codes[0],
     decode: async (codes, options) => (await call(`${at}/decode`, { body: { codes }, ...options })).pictures,
@@ -90,9 +94,8 @@ export function collection(name) {
     distort: (fields, options) => call(`${at}/distort`, { body: form(fields), ...options }),
     robust: (options) => call(`${at}/versions/robust`, options),
     map: (options) => call(`${at}/map`, options),
-    points: (options) => call(`${at}/map/points`, { read: asBytes, ...options }),
-    distances: async (body, options) =>
-      new Float32Array(await call(`${at}/distances`, { body, read: asBytes, ...options })),
+    points: (options) => call(`${at}/map/points`, { read: asPoints, ...options }),
+    distances: (body, options) => call(`${at}/distances`, { body, read: asPoints, ...options }),
     picture: (id, side, state = "") =>
       `${ROOT}${at}/images/${id}/picture?max_side=${side}${state && `&v=${encodeURIComponent(state)}`}`,
   };

@@ -126,10 +126,10 @@ export class Chart {
     if (this.by === "label" || !this.asked) return byLabel(atlas.labels, palette(), hidden, opacity);
     const { distance } = settings(this.params, this.context.info);
     this.distances ??= await this.context.api.distances({ ...this.asked, distance });
-    if (this.distances.length !== atlas.n) {
+    if (this.distances.map !== atlas.map) { // their order is that of another map's points
       throw new Problem("The collection has changed", "This map is of what it was. Make it anew for such colours.");
     }
-    return byDistance(this.distances, atlas.labels, hidden, opacity / 2);
+    return byDistance(new Float32Array(this.distances.buffer), atlas.labels, hidden, opacity / 2);
   }
 
   mark(name, ids, colour) {

@@ -104,8 +104,7 @@ class Distort {
   }
 
   async surprise() {
-    const [id] = await this.context.api.random(1);
-    this.context.go({ id, distance: this.params.distance });
+    this.context.go({ id: await this.context.api.another(this.params.id), distance: this.params.distance });
   }
 
   async update(params) {
@@ -123,7 +122,7 @@ class Distort {
 
   /** An image by chance, where nothing is asked about. */
   async begin() {
-    const [id] = await this.context.api.random(1);
+    const id = await this.context.api.another();
     this.params = { ...this.params, id };
     this.context.rename(this.params);
     return { id };

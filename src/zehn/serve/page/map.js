@@ -31,9 +31,9 @@ class MapView {
   }
 
   async open(task) {
-    const buffer = await this.context.api.points();
+    const { buffer, map } = await this.context.api.points();
     const n = buffer.byteLength / 14; // what each point takes; the state may be older than the points
-    this.chart = new Chart(this.context, readPoints(buffer, n), task.labels);
+    this.chart = new Chart(this.context, { ...readPoints(buffer, n), map }, task.labels);
     const old = task.is_current ? null : this.outdated();
     refill(this.node, heading(`, ${counted(n, "image")}`, HOW), old, this.chart.node);
     if (this.chart.begin()) await this.chart.ask(this.params);

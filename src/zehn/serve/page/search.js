@@ -100,10 +100,9 @@ class Search {
   /** Go to an image at random, keeping distance and k. */
   async surprise() {
     const { api, attempt, go } = this.context;
-    const { distance, k } = this.params;
+    const { distance, k, id } = this.params;
     await attempt(async () => {
-      const [id] = await api.random(1);
-      go({ distance, k, id });
+      go({ distance, k, id: await api.another(id) });
     }, () => this.surprise());
   }
 

@@ -25,6 +25,7 @@ class Sliders {
     this.code = [...context.info.code_mean];
     this.beginning = this.code;
     this.distance = context.info.distances[0];
+    this.params = {};
     this.settling = 0;
     this.known = ""; // what of the address was written here
     this.follow = newest((asked) => context.attempt(() => this.answer(asked)));
@@ -111,13 +112,13 @@ class Sliders {
   }
 
   async surprise() {
-    const [id] = await this.context.api.random(1);
-    this.context.go({ id, distance: this.distance });
+    this.context.go({ id: await this.context.api.another(this.params.id), distance: this.distance });
   }
 
   async update(params) {
     if (JSON.stringify([params.code, params.distance]) === this.known) return;
     const { info, api } = this.context;
+    this.params = params;
     this.distance = settings(params, info).distance;
     this.distances.choose(this.distance);
     const asked = question(params, info.n_components);
