@@ -29,7 +29,8 @@ _LEAST, _MOST = 8, 32
 _GAP = 1
 _RESET = "\x1b[0m"
 
-Picture = UInt8[np.ndarray, "h w 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]
+"""(H, W, 3); those of one list may be of several sizes."""
 
 
 def show(collection: Collection, queries: Sequence[str], found: Sequence[Sequence[Hit]], out: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from io import BytesIO
 from typing import Annotated, Any
@@ -558,6 +558,6 @@ def data_uri(picture: UInt8[np.ndarray, "h w 3"]) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def data_uris(pictures: Iterable[UInt8[np.ndarray, "h w 3"]] | Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[str]:
+def data_uris(pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> list[str]:
     """Return pictures as :func:`data_uri` does."""
     return [data_uri(picture) for picture in pictures]
