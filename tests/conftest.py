@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
+from PIL import Image
 
 # The hook takes the name of a checker, not the checker; ours lets an int pass for a float, as PEP 484 does.
 _checking = ModuleType("_zehn_checking")
@@ -28,3 +32,16 @@ def cifar10_dir() -> Path:
         if (folder / "cifar-10-batches-py" / "data_batch_1").is_file():
             return folder
     pytest.skip("the real CIFAR-10 is not on disk; set ZEHN_DATA")
+
+
+@pytest.fixture
+def draw() -> Callable[..., Path]:
+    """Write one image of coarse random patches, which a code can tell from others."""
+
+    def write(path: Path, seed: int, size: tuple[int, int] = (48, 40), **options: Any) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        patches = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
+        Image.fromarray(patches).resize(size, Image.Resampling.NEAREST).save(path, **options)
+        return path
+
+    return write

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from zehn import codes, config, datasets, store
 from zehn.collection import Collection
@@ -32,19 +31,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("ZEHN_TOKEN", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def draw() -> Draw:
-    """Write one image of coarse random patches, which a code can tell from others."""
-
-    def write(path: Path, seed: int, size: tuple[int, int] = (48, 40), **options: Any) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        patches = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
-        Image.fromarray(patches).resize(size, Image.Resampling.NEAREST).save(path, **options)
-        return path
-
-    return write
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,20 +88,29 @@ def picture_of(engine: Engine, id_: int, max_side: int | None) -> UInt8[np.ndarr
 
 def hits_of(engine: Engine, neighbors: Neighbors, distance: distances.Distance) -> list[list[Hit]]:
     """Return the hits of each query, read in the same snapshot as the search."""
-    percentiles = engine.percentiles(neighbors.distances, distance)
-    wanted = np.unique(neighbors.ids[neighbors.ids >= 0])
-    records = dict(zip(wanted.tolist(), engine.get(wanted), strict=True))
+    records = engine.get(np.unique(neighbors.ids[neighbors.ids >= 0]))
+    shown = {record.id: (os.fsdecode(record.path), record.label) for record in records}
+    return hits_from(neighbors, engine.percentiles(neighbors.distances, distance), distance, shown)
+
+
+def hits_from(
+    neighbors: Neighbors,
+    percentiles: Float64[np.ndarray, "q k"],
+    distance: distances.Distance,
+    shown: Mapping[int, tuple[str, str | None]],
+) -> list[list[Hit]]:
+    """Return the hits of each query, where path and label of each image found are known."""
     rows = zip(neighbors.ids.tolist(), neighbors.distances.tolist(), percentiles.tolist(), strict=True)
     return [
         [
             Hit(
                 id=id_,
-                path=os.fsdecode(records[id_].path),
+                path=shown[id_][0],
                 rank=rank,
                 distance=value,
                 distance_name=distance.name,
                 percentile=percentile,
-                label=records[id_].label,
+                label=shown[id_][1],
                 recall=neighbors.recall,
             )
             for rank, (id_, value, percentile) in enumerate(zip(*row, strict=True), start=1)

@@ -21,12 +21,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from zehn import distances
 from zehn.collection import Hit as FoundHit
+from zehn.collection import defaults
 from zehn.engines import Record as StoredRecord
 from zehn.serve.background import Task
 from zehn.serve.problems import as_text
 from zehn.serve.service import Found
 from zehn.serve.settings import Settings
-from zehn.serve.shelves import DEFAULT_DISTANCE
 from zehn.serve.shelves import Info as ShelfInfo
 
 JSON = "application/json"
@@ -100,7 +100,7 @@ class Search(IdOrCode):
     """A search by the id of an image, or by a code."""
 
     k: K = 10
-    distance: DistanceName = DEFAULT_DISTANCE
+    distance: DistanceName = defaults.DISTANCE
     where: Where = None
     approximate: Annotated[bool, Field(description="Answer sooner with what may not be all of the nearest.")] = False
     version: Version = ""
@@ -113,7 +113,7 @@ class Explain(IdOrCode):
     """A query and one of its hits."""
 
     hit: Id
-    distance: DistanceName = DEFAULT_DISTANCE
+    distance: DistanceName = defaults.DISTANCE
 
     model_config = _either({"id": 12, "hit": 7})
 
@@ -121,7 +121,7 @@ class Explain(IdOrCode):
 class Distances(IdOrCode):
     """What all images are to be compared with."""
 
-    distance: DistanceName = DEFAULT_DISTANCE
+    distance: DistanceName = defaults.DISTANCE
 
     model_config = _either({"id": 12, "distance": "cosine"})
 
@@ -161,7 +161,7 @@ class UploadSearch(_Form):
 
     files: Files
     k: K = 10
-    distance: DistanceName = DEFAULT_DISTANCE
+    distance: DistanceName = defaults.DISTANCE
     where: Where = None
     approximate: bool = False
     version: Version = ""
@@ -195,7 +195,7 @@ class UploadDistort(_Form):
     ] = 0.0
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     k: K = 10
-    distance: DistanceName = DEFAULT_DISTANCE
+    distance: DistanceName = defaults.DISTANCE
     robust: Annotated[bool, Field(description="Ask the robust model too, where there is one.")] = True
 
     @model_validator(mode="after")

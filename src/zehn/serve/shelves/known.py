@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from zehn import distances
-from zehn.collection import Hit
+from zehn.collection.hits import Hit, hits_from
 from zehn.distances import Distance
 from zehn.engines import Engine, Neighbors
 from zehn.errors import InputError
@@ -107,16 +107,7 @@ class Known:
 
     def hits(self, near: Neighbors, percentiles: Float64[np.ndarray, "q k"], measure: Distance) -> list[list[Hit]]:
         """Return what a search found as hits."""
-        rows = zip(near.ids.tolist(), near.distances.tolist(), percentiles.tolist(), strict=True)
-        listed = [[one for one in zip(*row, strict=True) if one[0] >= 0] for row in rows]
-        shown = self.shown(one[0] for row in listed for one in row)
-        return [
-            [
-                Hit(id_, shown[id_][0], rank, apart, measure.name, percentile, shown[id_][1], near.recall)
-                for rank, (id_, apart, percentile) in enumerate(row, start=1)
-            ]
-            for row in listed
-        ]
+        return hits_from(near, percentiles, measure, self.shown(near.ids[near.ids >= 0].tolist()))
 
 
 def look(engine: Engine, before: Known | None, read_model: Callable[[Mapping[str, str]], Model]) -> Known:

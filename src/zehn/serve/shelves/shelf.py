@@ -20,7 +20,6 @@ COLLECTION, RUN = "collection", "run"
 """Kinds of shelves."""
 ROBUST = "robust"
 """The name of the other version of a shelf's model: the one that was retrained with distorted images."""
-DEFAULT_DISTANCE = defaults.DISTANCE
 
 Pictures = Sequence[UInt8[np.ndarray, "_ _ 3"]] | UInt8[np.ndarray, "_ _ _ 3"]
 
