@@ -2,10 +2,11 @@
 
     python benchmarks/ladder.py --minutes 3 --seeds 3 --out runs/ladder
 
-writes ``ladder.md`` (the table) and ``ladder.json`` (every number) into the folder, after each training; what is there
-already, of the same settings, is not trained again. A few batches of each rung tell how many epochs fit into the
-budget, which is counted in processor time where there is no accelerator; ``--epochs`` fixes them instead. No label
-is used but to score. ``--publish`` writes the table into docs/ladder.md and for the report.
+writes ``ladder.md`` (the table; what a rung gained over the one before it, with the standard error) and ``ladder.json``
+(every number) into the folder, after each training; what is there already, of the same settings, is not trained again.
+A few batches of each rung tell how many epochs fit into the budget, which is counted in processor time where there is
+no accelerator; ``--epochs`` fixes them instead. No label is used but to score. ``--publish`` writes the table into
+docs/ladder.md and for the report.
 
 While recipes are being chosen, ``--held-out 5000`` scores on that many training images that no rung learns from, and
 leaves the test set alone.
@@ -270,12 +271,16 @@ def score(model: store.Model, dataset: Dataset, device: str) -> dict[str, Any]:
 
 def write_table(results: Sequence[Mapping[str, Any]], given: argparse.Namespace, dataset: Dataset) -> None:
     """Write every number as JSON, and the table of means (and spreads, over several seeds) as markdown."""
-    lines = [describe(given, dataset), "", f"| rung | {' | '.join(COLUMNS)} | why |", "|---" * (len(COLUMNS) + 2) + "|"]
+    heads = ["rung", *COLUMNS, "P@10 against the one before", "why"]
+    lines = [describe(given, dataset), "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    before: list[float] = []
     for rung in RUNGS:
         rows = [result for result in results if result["rung"] == rung.name]
         if rows:
             cells = [told([read(row) for row in rows], form) for read, form in COLUMNS.values()]
-            lines.append(f"| {rung.name} | {' | '.join(cells)} | {rung.why} |")
+            found = [value for row in rows if (value := COLUMNS["P@10"][0](row)) is not None]
+            lines.append(f"| {rung.name} | {' | '.join(cells)} | {gained(found, before)} | {rung.why} |")
+            before = found
     store.write_atomically(given.out / "ladder.json", json.dumps(list(results), indent=1))
     store.write_atomically(given.out / "ladder.md", "\n".join(lines) + "\n")
 
@@ -323,6 +328,17 @@ def told(values: Sequence[float | None], form: str) -> str:
         return "–"
     spread = f" ± {statistics.stdev(found):{form}}" if len(found) > 1 else ""
     return f"{statistics.mean(found):{form}}{spread}"
+
+
+def gained(found: Sequence[float], before: Sequence[float]) -> str:
+    """Return a difference of means, with its standard error where both have several values; a dash for the first."""
+    if not found or not before:
+        return "–"
+    difference = f"{statistics.mean(found) - statistics.mean(before):+.3f}"
+    if min(len(found), len(before)) < 2:
+        return difference
+    error = math.sqrt(sum(statistics.variance(values) / len(values) for values in (found, before)))
+    return f"{difference} ± {error:.3f}"
 
 
 def _main_protocol(measure: str) -> Callable[[Mapping[str, Any]], float | None]:

@@ -15,6 +15,8 @@ from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 from PIL import Image
 
+from tests import servers
+
 # The hook takes the name of a checker, not the checker; ours lets an int pass for a float, as PEP 484 does.
 _checking = ModuleType("_zehn_checking")
 _checking.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
@@ -32,6 +34,18 @@ def cifar10_dir() -> Path:
         if (folder / "cifar-10-batches-py" / "data_batch_1").is_file():
             return folder
     pytest.skip("the real CIFAR-10 is not on disk; set ZEHN_DATA")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> servers.Server:
+    """A real PostgreSQL with pgvector, one in a process; skipped where there is no wheel of it."""
+    return servers.shared()
+
+
+@pytest.fixture
+def database(postgres: servers.Server) -> str:
+    """The address of an empty database of that server, the test's own."""
+    return postgres.new_database()
 
 
 @pytest.fixture

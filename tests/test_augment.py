@@ -15,6 +15,7 @@ from torch import Tensor
 from zehn import augment
 from zehn.augment import Options
 from zehn.errors import ConfigError
+from zehn.shares import Share
 
 OFF = Options(least_area=1.0, stretch=1.0, flip_share=0.0, colour_share=0.0, grey_share=0.0)
 N_COLUMNS = 24
@@ -255,3 +256,14 @@ def test_a_smaller_view_is_the_image_resampled() -> None:
     grid = torch.nn.functional.affine_grid(torch.eye(2, 3).expand(3, 2, 3), [3, 3, 24, 24], align_corners=False)
     expected = torch.nn.functional.grid_sample(images, grid, align_corners=False)
     torch.testing.assert_close(draw(images, side=0.75), expected)
+
+
+@pytest.mark.parametrize("n_shares", [2, 3])
+def test_views_of_shares_are_those_of_the_whole_batch(n_shares: int) -> None:
+    images = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    options = Options(perspective=0.2, blur_share=0.5, noise_share=0.6, n_weak=1, side=0.75)
+    whole = augment.views(images, 3, options, torch.Generator().manual_seed(0))
+    for share in (Share(index, n_shares) for index in range(n_shares)):
+        own = share.rows(6)
+        seen = augment.views(images[own], 3, options, torch.Generator().manual_seed(0), share)
+        torch.testing.assert_close(seen, whole[:, own], rtol=0, atol=1e-6)

@@ -53,6 +53,20 @@ def test_values_are_scipy_s(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", distances.names())
+def test_what_is_said_of_preparing_is_what_it_does(name: str) -> None:
+    distance = distances.get(name, MEAN, COVARIANCE)
+    assert distance.is_described
+    matrix = distance.linear(TRAINING.shape[1])
+    mapped = TRAINING if matrix is None else TRAINING @ matrix.T
+    if distance.is_directional:
+        mapped = mapped / np.linalg.norm(mapped, axis=1, keepdims=True)
+    prepared = distance.prepare(TRAINING)
+    expected = distances.base_distances(prepared[:20], prepared, distance.metric)
+    found = distances.base_distances(mapped[:20], mapped, distance.metric)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", distances.names())
 def test_prepared_codes_keep_the_order_and_finish_to_the_values(name: str) -> None:
     distance = distances.get(name, MEAN, COVARIANCE)
     prepared = distance.prepare(TRAINING)

@@ -13,11 +13,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
 from zehn.errors import ConfigError
+from zehn.shares import WHOLE, Share
 
 _COLUMNS = (
     "area", "shape", "left", "top", "flip", "perspective", "x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3",
@@ -92,14 +93,20 @@ class Options:
 
 
 def views(
-    images: Float[Tensor, "n 3 h w"], n_views: int, options: Options, generator: torch.Generator
+    images: Float[Tensor, "n 3 h w"],
+    n_views: int,
+    options: Options,
+    generator: torch.Generator,
+    share: Share = WHOLE,
 ) -> Float[Tensor, "v n 3 s s2"]:
     """Return several views of each image, in [0, 1]; the first ``options.n_weak`` of them are weak ones."""
     kinds = [options.weak() if index < options.n_weak else options for index in range(n_views)]
-    return torch.stack([view(images, kind, generator) for kind in kinds])
+    return torch.stack([view(images, kind, generator, share) for kind in kinds])
 
 
-def view(images: Float[Tensor, "n 3 h w"], options: Options, generator: torch.Generator) -> Float[Tensor, "n 3 s s2"]:
+def view(
+    images: Float[Tensor, "n 3 h w"], options: Options, generator: torch.Generator, share: Share = WHOLE
+) -> Float[Tensor, "n 3 s s2"]:
     """Return one view of each image, in [0, 1], drawn anew for each.
 
     The same generator state gives the same view on every device, within rounding (but for the noise, which is drawn
@@ -109,16 +116,19 @@ def view(images: Float[Tensor, "n 3 h w"], options: Options, generator: torch.Ge
         images: float images in [0, 1].
         options: the operations and their strengths.
         generator: where the random numbers come from.
+        share: which part of a batch the images are: what is drawn for them is what the whole batch would draw.
 
     """
-    rows = torch.rand(len(images), len(_COLUMNS), generator=generator, device=generator.device)
-    draws = dict(zip(_COLUMNS, rows.to(images.device).unbind(1), strict=True))
+    rows = torch.rand(len(images) * share.n, len(_COLUMNS), generator=generator, device=generator.device)
+    own = rows[share.rows(len(rows))]
+    draws = dict(zip(_COLUMNS, own.to(images.device).unbind(1), strict=True))
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         images = _coloured(_moved(images, draws, options), draws, options)
         if options.blur and options.blur_share:
             images = _blurred(images, draws, options)
         if options.noise and options.noise_share:
-            images = _noised(images, draws, options, generator)
+            noisy = rows[:, _COLUMNS.index("noise")] < options.noise_share
+            images = _noised(images, draws, options, generator, noisy, share)
         return images.clamp_(0, 1)
 
 
@@ -249,14 +259,23 @@ def _convolved(images: Tensor, kernels: Float[Tensor, "n k"], dim: int) -> Tenso
     return torch.stack(list(parts)).sum(dim=0) if len(images) else images
 
 
-def _noised(images: Tensor, draws: dict[str, Tensor], options: Options, generator: torch.Generator) -> Tensor:
-    """Add Gaussian noise to the chosen images, its width drawn per image."""
-    chosen = (draws["noise"] < options.noise_share).nonzero()[:, 0]
+def _noised(
+    images: Tensor,
+    draws: dict[str, Tensor],
+    options: Options,
+    generator: torch.Generator,
+    noisy: Bool[Tensor, " all"],
+    share: Share,
+) -> Tensor:
+    """Add Gaussian noise to those of the whole batch that are chosen, as far as they are here; widths are drawn."""
+    own = share.rows(len(noisy))
+    chosen = noisy[own].nonzero()[:, 0].to(images.device)
+    n_before = int(noisy[: own.start].sum())
     sigmas = options.noise * draws["noise_sigma"][chosen]
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     source = torch.Generator(images.device).manual_seed(seed)
-    noise = torch.randn(len(chosen), *images.shape[1:], generator=source, device=images.device)
-    images[chosen] += sigmas[:, None, None, None] * noise
+    noise = torch.randn(int(noisy.sum()), *images.shape[1:], generator=source, device=images.device)
+    images[chosen] += sigmas[:, None, None, None] * noise[n_before : n_before + len(chosen)]
     return images
 
 

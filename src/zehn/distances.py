@@ -38,6 +38,18 @@ class Distance:
     _finish: Callable[[Float64[np.ndarray, "..."]], Float64[np.ndarray, "..."]]
     n_components: int | None = None
     """How many dimensions codes must have; None takes any."""
+    is_described: bool = False
+    """Whether :meth:`linear` and ``is_directional`` say all that preparing does, up to a shift that codes share."""
+    is_directional: bool = False
+    """Whether preparing, in the end, divides codes by their lengths; a code without one is at √2 from all others."""
+    _linear: Callable[[int], Float64[np.ndarray, "p d"]] | None = None
+
+    def linear(self, n_components: int) -> Float64[np.ndarray, "p d"] | None:
+        """Return the matrix that preparing multiplies codes (n, d) by from the left, None where it does not.
+
+        An engine that computes elsewhere than where codes are prepared does it with this and ``is_directional``.
+        """
+        return None if self._linear is None else self._linear(n_components)
 
     def prepare(self, codes: Codes) -> Float[np.ndarray, "n p"]:
         """Return codes (n, d) as an engine stores and searches them, (n, p) of the same float type; p is d or d + 1.
@@ -166,14 +178,25 @@ def _mahalanobis(code_mean: np.ndarray | None, code_covariance: np.ndarray | Non
         raise InputError("mahalanobis: the model's covariance holds NaN or infinity; train the model again")
     center = 0.0 if code_mean is None else code_mean.astype(np.float64)
     whitening = _whitening(code_covariance).T
-    return Distance("mahalanobis", "l2", lambda codes: (codes - center) @ whitening, _same, len(code_covariance))
+    return Distance(
+        "mahalanobis", "l2", lambda codes: (codes - center) @ whitening, _same, len(code_covariance),
+        is_described=True, _linear=lambda _: whitening.T,
+    )  # fmt: skip
 
 
 _MAKERS: dict[str, Callable[[np.ndarray | None, np.ndarray | None], Distance]] = {
-    "euclidean": lambda *_: Distance("euclidean", "l2", _same, _same),
-    "manhattan": lambda *_: Distance("manhattan", "l1", _same, _same),
-    "chebyshev": lambda *_: Distance("chebyshev", "linf", _same, _same),
-    "cosine": lambda *_: Distance("cosine", "l2", _directions, _half_square),
-    "correlation": lambda *_: Distance("correlation", "l2", _centered_directions, _half_square),
+    "euclidean": lambda *_: Distance("euclidean", "l2", _same, _same, is_described=True),
+    "manhattan": lambda *_: Distance("manhattan", "l1", _same, _same, is_described=True),
+    "chebyshev": lambda *_: Distance("chebyshev", "linf", _same, _same, is_described=True),
+    "cosine": lambda *_: Distance("cosine", "l2", _directions, _half_square, is_described=True, is_directional=True),
+    "correlation": lambda *_: Distance(
+        "correlation",
+        "l2",
+        _centered_directions,
+        _half_square,
+        is_described=True,
+        is_directional=True,
+        _linear=lambda n_components: np.eye(n_components) - 1 / n_components,
+    ),
     "mahalanobis": _mahalanobis,
 }

@@ -15,6 +15,7 @@ Each says what was expected, what came, and what to do next. The tree::
     │   └── BusyError          another process writes to it and does not finish
     ├── RunError               a run folder that is missing, unwritable or of another version
     ├── TrainingError          a training that cannot go on, such as a loss that is no number
+    │   └── LostError          another process of a training has ended or cannot be reached
     └── MissingExtraError      an optional dependency that is not installed (also an ImportError)
 
 The command line turns each of them into one line on standard error and exit code 2.
@@ -83,6 +84,10 @@ class BusyError(CollectionError):
 
 class TrainingError(ZehnError):
     """A training that cannot go on."""
+
+
+class LostError(TrainingError):
+    """Another process of a training has ended, or cannot be reached any more."""
 
 
 class MissingExtraError(ZehnError, ImportError):

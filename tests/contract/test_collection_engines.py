@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,16 +23,23 @@ from hypothesis.stateful import (
 )
 from scipy.spatial.distance import cdist
 
+from tests import servers
 from zehn import distances, engines, plugins
 from zehn.engines import Engine, NewRecord, Record
 from zehn.errors import CollectionError, ConfigError, InputError, UnknownNameError
 
-PLACES: dict[str, Callable[[Path], str]] = {"embedded": lambda folder: str(folder / "own.zehn")}
+_numbers = itertools.count()
+PLACES: dict[str, Callable[[Path], str]] = {
+    "embedded": lambda folder: str(folder / "own.zehn"),
+    "postgres": lambda _: f"{servers.shared().url}?collection=own-{next(_numbers)}",
+    "postgres-sharded": lambda _: f"{servers.shared_cluster()}?collection=own-{next(_numbers)}",
+}
 """Where each engine makes a collection that is its own for the test whose folder is given."""
+KINDS = [*plugins.names("engines"), pytest.param("postgres-sharded", marks=pytest.mark.sharded)]
 D = 4
 
 
-@pytest.fixture(params=plugins.names("engines"))
+@pytest.fixture(params=KINDS)
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return PLACES[request.param](tmp_path)
 
@@ -660,7 +668,7 @@ class Life(RuleBasedStateMachine):
             self.engine.close()
 
 
-@pytest.mark.parametrize("name", plugins.names("engines"))
+@pytest.mark.parametrize("name", KINDS)
 def test_any_life_of_a_collection(name: str, tmp_path: Path) -> None:
     numbers = iter(range(10**6))
 
@@ -679,7 +687,7 @@ def test_any_life_of_a_collection(name: str, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("engine_name", plugins.names("engines"))
+@pytest.mark.parametrize("engine_name", KINDS)
 @given(data=st.data())
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_codes_of_any_scale(engine_name: str, tmp_path_factory: Any, data: st.DataObject) -> None:

@@ -7,19 +7,17 @@ import math
 import os
 import shlex
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zehn.cli import tables
-from zehn.cli.progress import progress_line
+from zehn.cli.progress import counting_line
 from zehn.cli.texts import shown
 from zehn.errors import CollectionError, InputError
 
 if TYPE_CHECKING:
     from zehn.collection import Changes, Collection, Duplicate, Hit
-    from zehn.progress import Progress
 
 _N_SKIPPED_SHOWN = 10
 _N_LABELS_SHOWN = 12
@@ -29,6 +27,7 @@ _N_DIMENSIONS_SHOWN = 3
 def create(given: Namespace) -> int:
     """``zehn index create``."""
     from zehn.collection import Collection
+    from zehn.engines import masked
 
     with Collection.create(
         given.name,
@@ -37,8 +36,9 @@ def create(given: Namespace) -> int:
         thumbnail_size=given.thumbnail_size,
         n_components=given.n_components,
         preset=given.preset,
+        engine=given.engine,
     ) as collection:
-        named = shown(shlex.quote(str(given.name)))
+        named = shown(shlex.quote(masked(str(given.name))))
         print(f"made {shown(collection.address)}; fill it with: zehn index add {named} FOLDER")
     return 0
 
@@ -46,14 +46,14 @@ def create(given: Namespace) -> int:
 def add(given: Namespace) -> int:
     """``zehn index add``."""
     with _opened(given) as collection:
-        changes = collection.add(given.paths, labels=given.labels, thorough=given.thorough, progress=_counting())
+        changes = collection.add(given.paths, labels=given.labels, thorough=given.thorough, progress=counting_line())
         return _print_changes(changes, given)
 
 
 def update(given: Namespace) -> int:
     """``zehn index update``."""
     with _opened(given) as collection:
-        return _print_changes(collection.update(thorough=given.thorough, progress=_counting()), given)
+        return _print_changes(collection.update(thorough=given.thorough, progress=counting_line()), given)
 
 
 def remove(given: Namespace) -> int:
@@ -89,10 +89,18 @@ def verify(given: Namespace) -> int:
 def reencode(given: Namespace) -> int:
     """``zehn index reencode``."""
     with _opened(given) as collection:
-        skipped = collection.reencode(given.model, progress=_counting())
+        skipped = collection.reencode(given.model, progress=counting_line())
         name = shown(collection.info()["model"])
         print(f"{len(collection):,} images encoded with {name} ({shown(collection.model.fingerprint)})")
     _print_skipped([f"{one.path}: {one.reason}; its thumbnail was encoded instead" for one in skipped])
+    return 0
+
+
+def prepare(given: Namespace) -> int:
+    """``zehn index prepare``."""
+    with _opened(given) as collection:
+        collection.prepare_search(given.distance)
+        print(f"{shown(collection.name)}: ready for approximate searches by {given.distance} distance")
     return 0
 
 
@@ -127,6 +135,15 @@ def import_codes(given: Namespace) -> int:
     return 0
 
 
+def copy(given: Namespace) -> int:
+    """``zehn index copy``."""
+    from zehn.collection import copy as copied
+
+    done = copied(given.name, given.target, progress=counting_line())
+    print(f"{done.n_images:,} images: {shown(done.address)}; checksum {done.checksum}, the same in both")
+    return 0
+
+
 def list_collections(given: Namespace) -> int:
     """``zehn index list``."""
     from zehn.collection import collections
@@ -140,7 +157,8 @@ def search(given: Namespace) -> int:
     """``zehn search``."""
     from zehn.collection import Collection
 
-    with Collection.open(_only(given.collection), read_only=True) as collection:
+    name = _only(given.collection)
+    with Collection.open(name, read_only=True, allow_partial=given.allow_partial) as collection:
         found = collection.search(
             given.images,
             given.k,
@@ -149,6 +167,8 @@ def search(given: Namespace) -> int:
             approximate=given.approximate,
             explain=given.explain,
         )
+        for missing in next((hit.missing for hits in found for hit in hits), ()):
+            print(f"zehn: {shown(missing)}", file=sys.stderr)
         if given.json:
             print(json.dumps([_as_json(*pair) for pair in zip(given.images, found, strict=True)], indent=2))
         elif given.paths_only:
@@ -179,7 +199,7 @@ def duplicates(given: Namespace) -> int:
             distance=given.distance,
             max_difference=given.max_difference if given.max_difference < 1 else None,
             where=given.where,
-            progress=_counting(),
+            progress=counting_line(),
         )
     if given.json:
         print(json.dumps([_pair_as_json(pair) for pair in pairs], indent=2))
@@ -216,20 +236,6 @@ def _numbers(text: str | None) -> list[int]:
         return [int(part) for part in (text or "").split(",") if part.strip()]
     except ValueError as error:
         raise InputError(f"expected ids such as 3,17,42, came {text!r}") from error
-
-
-def _counting() -> Progress:
-    """Return a progress line that says how many are done a second."""
-    draw: Any = progress_line()
-    began: dict[str, tuple[float, int]] = {}
-
-    def tell(what: str, n_done: int, n_all: int) -> None:
-        now = time.monotonic()
-        start, n_before = began.setdefault(what, (now, n_done))
-        pace = (n_done - n_before) / max(now - start, 1e-9)
-        draw(what, n_done, n_all, f"{n_done:,} of {n_all:,}, {pace:,.0f} images/s" if "images" in what else "")
-
-    return tell
 
 
 def _print_changes(changes: Changes, given: Namespace) -> int:
@@ -334,6 +340,7 @@ def _as_json(query: str, found: Sequence[Hit]) -> dict[str, Any]:
 def _hit_as_json(hit: Hit) -> dict[str, Any]:
     why = hit.explanation
     own = {name: getattr(hit, name) for name in ("id", "path", "rank", "distance", "distance_name", "label", "recall")}
+    own["missing"] = list(hit.missing)
     own["percentile"] = None if math.isnan(hit.percentile) else hit.percentile
     if why is None:
         return own

@@ -11,7 +11,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zehn.cli import tables
+from zehn.cli import processes, tables
 from zehn.cli.progress import progress_line, say
 from zehn.errors import DataError, RunError
 
@@ -24,27 +24,17 @@ _RUNS = Path("runs")
 
 def run(given: Namespace) -> int:
     """``zehn run``."""
-    from zehn import pipeline
-
-    finished = pipeline.run(_config(given), given.out, data_dir=given.data_dir, command=_command_line(), say=say())
-    _print_headline(finished)
+    finished = _perform_run(given)
+    if finished is not None:
+        _print_headline(finished)
     return 0
 
 
 def train(given: Namespace) -> int:
     """``zehn train``."""
-    from zehn import pipeline
-
-    finished = pipeline.run(
-        _config(given),
-        given.out,
-        until=("train",),
-        data_dir=given.data_dir,
-        resume=given.resume,
-        tensorboard=given.tensorboard,
-        command=_command_line(),
-        say=say(),
-    )
+    finished = _perform_run(given, until=("train",), resume=given.resume, tensorboard=given.tensorboard)
+    if finished is None:
+        return 0
     print(f"model: {finished.path / 'train' / 'model.h5'}")
     print(f"curves: tensorboard --logdir {shlex.quote(str(finished.path / 'train' / 'logs'))}")
     if given.tensorboard:
@@ -140,22 +130,6 @@ def evaluate(given: Namespace) -> int:
     return 0
 
 
-def encode(given: Namespace) -> int:
-    """``zehn encode``."""
-    from zehn import pipeline
-
-    n_codes = pipeline.encode(
-        given.source,
-        given.model,
-        given.out,
-        device=given.device,
-        data_dir=given.data_dir,
-        progress=progress_line(),
-    )
-    print(f"{n_codes} codes: {given.out}")
-    return 0
-
-
 def compare(given: Namespace) -> int:
     """``zehn compare``."""
     from zehn import pipeline
@@ -171,6 +145,22 @@ def bundle(given: Namespace) -> int:
 
     print(pipeline.bundle(given.run or _newest_run(), given.out))
     return 0
+
+
+def _perform_run(given: Namespace, **ways: Any) -> store.Run | None:
+    """Perform a run in this process, or in several of them: None then, but in the first of them."""
+    from zehn import pipeline
+
+    config = _config(given)
+    if processes.must_launch(given):
+        processes.launch(given)
+        return None
+    with processes.joined(config) as ranks:
+        if ranks is not None and not ranks.is_first:
+            pipeline.follow(ranks, given.data_dir)
+            return None
+        told = {"data_dir": given.data_dir, "command": _command_line(), "say": say()}
+        return pipeline.run(config, given.out, **told, **ways, ranks=ranks)
 
 
 def _config(given: Namespace) -> Config:

@@ -7,16 +7,18 @@ import os
 import sys
 from collections.abc import Sequence
 
+from zehn.cli import processes
 from zehn.cli.parser import build_parser
 from zehn.cli.texts import shown
-from zehn.errors import ZehnError
+from zehn.errors import LostError, ZehnError
 
 _USERS_MISTAKE = 2
 _INTERRUPTED = 130
 _RUNS_ON = "the same command goes on where this one stopped"
 _HOW_TO_GO_ON = {
     "run": _RUNS_ON, "check": _RUNS_ON, "query": _RUNS_ON, "report": _RUNS_ON, "get_data": _RUNS_ON,
-    "robust": _RUNS_ON, "add": _RUNS_ON, "update": _RUNS_ON, "reencode": _RUNS_ON,
+    "robust": _RUNS_ON, "add": _RUNS_ON, "update": _RUNS_ON, "reencode": _RUNS_ON, "copy": _RUNS_ON,
+    "encode_in_bulk": _RUNS_ON,
     "train": "add --resume to go on where this one stopped",
 }  # fmt: skip
 _OUTSIDE_CAUSES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(parsed.perform(parsed))
     except ZehnError as error:
-        return _complain(str(error))
+        return _complain(str(error), is_loss=isinstance(error, LostError))
     except BrokenPipeError:  # the reader, such as `head`, has gone: that is no mistake
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -48,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _complain(message: str) -> int:
-    print(f"zehn: {shown(' '.join(message.split()))}", file=sys.stderr)
+def _complain(message: str, *, is_loss: bool = False) -> int:
+    line = shown(" ".join(message.split()))
+    if not processes.note(line, is_loss=is_loss):
+        print(f"zehn: {line}", file=sys.stderr)
     return _USERS_MISTAKE

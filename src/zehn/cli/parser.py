@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zehn.cli import collections, commands, serving
+from zehn.cli import clusters, collections, commands, encoding, serving
 from zehn.collection import defaults
+from zehn.scale.encoding import defaults as bulk
 
 _DATASET_HELP = "cifar10, digits, fashion_mnist, folder:PATH, or auto (CIFAR-10 if it can be had, else digits)"
 _SET_HELP = "change one setting, such as train.epochs=12 or model.architecture=conv; may be repeated"
@@ -35,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_search(subparsers)
     _add_duplicates(subparsers)
     _add_serve(subparsers)
+    _add_cluster(subparsers)
     return parser
 
 
@@ -66,6 +68,7 @@ def _add_run(subparsers: Any) -> None:
         "what is already done is skipped, so the same command goes on after any interruption",
     )
     _add_settings(parser)
+    _add_processes(parser)
     parser.add_argument("--model", metavar="NAME|FILE.h5", help="use this model instead of training one")
 
 
@@ -80,6 +83,19 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="auto|cpu|cuda|mps", help="where to compute (default: auto)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/DATASET-PRESET)")
     _add_data_dir(parser)
+
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--devices", type=int, metavar="M", help="train by so many processes on each node, one a GPU (default: 1)"
+    )
+    parser.add_argument(
+        "--nodes", type=int, metavar="N", help="train on so many nodes; give the same command on each (default: 1)"
+    )
+    parser.add_argument("--node-rank", type=int, metavar="R", help="with --nodes: which of them this is, from 0")
+    parser.add_argument(
+        "--master", metavar="HOST:PORT", help="with --nodes: an address of node 0 that all of them reach"
+    )
 
 
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
@@ -106,6 +122,7 @@ def _add_train(subparsers: Any) -> None:
         subparsers, "train", commands.train, "Train a model: curves in TensorBoard, checkpoints, the model as HDF5"
     )
     _add_settings(parser)
+    _add_processes(parser)
     parser.add_argument(
         "--from", dest="start", metavar="NAME|FILE.h5", help="begin with this model's weights instead of from scratch"
     )
@@ -156,12 +173,54 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_encode(subparsers: Any) -> None:
-    parser = _command(subparsers, "encode", commands.encode, "Write the codes of a data set or of a folder of images")
-    parser.add_argument("source", metavar="SOURCE", help="data set, folder:PATH, or the path of a folder")
-    _add_model(parser)
-    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="a .npz, .h5 or .parquet file")
+    parser = _command(
+        subparsers,
+        "encode",
+        encoding.encode,
+        "Write the codes of a data set or a folder of images to a file; or, with a folder as --out, of any number of "
+        "images to part files, on this machine or on a Ray cluster: what is done is skipped, so that the same command "
+        "goes on after any interruption",
+    )
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="data set, folder:PATH, or the path of a folder; with a folder as --out a folder, a pattern, tar shards, "
+        "Parquet files, or a URL of these such as s3://bucket/photos/",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME|FILE.h5",
+        help=f"a model that ships, or the path of a model file (default: the one of --into, else {defaults.MODEL})",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="FILE|FOLDER/", help="a .npz, .h5 or .parquet file; or a folder"
+    )
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute")
     _add_data_dir(parser)
+    _add_encode_in_bulk(parser.add_argument_group("with a folder as --out"))
+
+
+def _add_encode_in_bulk(group: Any) -> None:
+    group.add_argument(
+        "--ray", metavar="ADDRESS", help="encode on a Ray cluster: auto, host:port, or local to start Ray here"
+    )
+    group.add_argument(
+        "--workers", type=int, metavar="N", help="processes here, or actors there (default: one per processor)"
+    )
+    group.add_argument("--into", metavar="COLLECTION", help="then load the codes into this collection")
+    group.add_argument(
+        "--batch",
+        type=int,
+        default=bulk.Options.batch,
+        metavar="N",
+        help="images in a part file, at most (default: %(default)s)",
+    )
+    group.add_argument(
+        "--fit", metavar="crop|stretch|pad", help=f"as in index create (default: that of --into, else {defaults.FIT})"
+    )
+    group.add_argument("--column", default="", metavar="NAME", help="which column of Parquet files holds the images")
+    group.add_argument("--retry-skipped", action="store_true", help="try again what could not be read")
+    _add_json(group)
 
 
 def _add_compare(subparsers: Any) -> None:
@@ -210,14 +269,39 @@ def _add_index(subparsers: Any) -> None:
     ):
         action = _collection_command(actions, name, perform, help_text)
         action.add_argument("file", type=Path, metavar="FILE", help="the file to write or read")
+    _add_index_copy(actions)
+    _add_index_prepare(actions)
     _command(actions, "list", collections.list_collections, "List the collections that have a name")
+
+
+def _add_index_prepare(actions: Any) -> None:
+    parser = _collection_command(
+        actions,
+        "prepare",
+        collections.prepare,
+        "Make the index for approximate searches by a distance, where an engine keeps one; it may take long, once",
+    )
+    _add_distance(parser)
+
+
+def _add_index_copy(actions: Any) -> None:
+    parser = _collection_command(
+        actions,
+        "copy",
+        collections.copy,
+        "Copy a collection to another place or engine, and check the copy by count and checksum; the same command goes "
+        "on after any interruption, and brings a copy up to date",
+    )
+    parser.add_argument(
+        "target", metavar="TO", help="a name, a path, or postgresql://user@host/database?collection=NAME"
+    )
 
 
 def _collection_command(
     actions: Any, name: str, perform: Callable[..., int], help_text: str
 ) -> argparse.ArgumentParser:
     parser = _command(actions, name, perform, help_text)
-    parser.add_argument("name", metavar="NAME", help="a collection's name, or the path of its .zehn file")
+    parser.add_argument("name", metavar="NAME", help="a collection's name, the path of its .zehn file, or its URL")
     return parser
 
 
@@ -243,6 +327,9 @@ def _add_index_create(actions: Any) -> None:
         default=defaults.THUMBNAIL_SIZE,
         metavar="N",
         help="longest side in pixels (default: %(default)s; 0: none)",
+    )
+    parser.add_argument(
+        "--engine", metavar="URL", help="keep it in a database, such as postgresql://me@host/images; NAME leads there"
     )
     # these two are a run's, whose home takes long to load
     parser.add_argument(
@@ -285,7 +372,7 @@ def _add_thorough(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
-def _add_json(parser: argparse.ArgumentParser) -> None:
+def _add_json(parser: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
@@ -300,6 +387,11 @@ def _add_search(subparsers: Any) -> None:
     _add_where(parser)
     parser.add_argument(
         "--approximate", action="store_true", help="answer sooner with what may not be all; the recall is stated"
+    )
+    parser.add_argument(
+        "--allow-partial",
+        action="store_true",
+        help="where the collection lies on several servers and some do not answer, search the others and say so",
     )
     parser.add_argument(
         "--explain", action="store_true", help="say which dimensions set query and hit apart, show what codes kept"
@@ -363,6 +455,32 @@ def _add_serve(subparsers: Any) -> None:
     )
     parser.add_argument("--no-browser", action="store_true", help="do not open the page in the browser")
     parser.add_argument("--log-level", metavar="LEVEL", help="debug, info (default), warning or error")
+
+
+def _add_cluster(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "cluster",
+        help="Make several PostgreSQL servers one engine, and see how they are",
+        description="Clusters: PostgreSQL servers over which collections are spread.",
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    for name, perform, help_text in (
+        (
+            "init",
+            clusters.init,
+            "Make a coordinator and shards a cluster, or change which servers its shards are; what is so already stays",
+        ),
+        ("status", clusters.status, "Health, images, bytes and replicas of every server; exit 1 where one is ill"),
+    ):
+        action = _command(actions, name, perform, help_text)
+        action.add_argument(
+            "--coordinator", required=True, metavar="URL", help="such as postgresql://user@host:5432/database"
+        )
+        if name == "init":
+            action.add_argument(
+                "--shard", dest="shards", action="append", required=True, metavar="URL", help="given once for each"
+            )
+        _add_json(action)
 
 
 def _add_distance(parser: argparse.ArgumentParser) -> None:

@@ -59,6 +59,20 @@ def progress_line() -> Progress:
     return _Line().advance
 
 
+def counting_line() -> Progress:
+    """Return a progress line that says how many are done a second."""
+    draw = _Line().advance
+    began: dict[str, tuple[float, int]] = {}
+
+    def tell(what: str, n_done: int, n_all: int) -> None:
+        now = time.monotonic()
+        start, n_before = began.setdefault(what, (now, n_done))
+        pace = (n_done - n_before) / max(now - start, 1e-9)
+        draw(what, n_done, n_all, f"{n_done:,} of {n_all:,}, {pace:,.0f} images/s" if "images" in what else "")
+
+    return tell
+
+
 def say() -> Say:
     """Return where a run's progress goes: to standard error."""
     from zehn.pipeline.workshop import Say

@@ -16,20 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zehn.collection.collection import Collection
+    from zehn.collection.copying import Copied, copy
     from zehn.collection.duplicates import Duplicate, groups
     from zehn.collection.hits import Explanation, Hit
     from zehn.collection.ingest import Changes
     from zehn.collection.places import collections, exists
 
-__all__ = ["Changes", "Collection", "Duplicate", "Explanation", "Hit", "collections", "exists", "groups"]
+__all__ = [
+    "Changes", "Collection", "Copied", "Duplicate", "Explanation", "Hit", "collections", "copy", "exists", "groups",
+]  # fmt: skip
 
 _HOMES = {
     "Changes": "ingest",
     "Collection": "collection",
+    "Copied": "copying",
     "Duplicate": "duplicates",
     "Explanation": "hits",
     "Hit": "hits",
     "collections": "places",
+    "copy": "copying",
     "exists": "places",
     "groups": "duplicates",
 }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
-from zehn import codes, store
+from zehn import codes, distances, engines, store
 from zehn.collection import (
     creation,
     defaults,
@@ -44,9 +44,10 @@ class Collection:
     def __init__(self, engine: Engine, address: str) -> None:
         self.engine = engine
         """What stores it."""
-        self.address = address
-        """The path of its file, or its URL."""
+        self.address = engines.masked(address)
+        """The path of its file, or its URL without a password."""
         self.name = places.name_of(address)
+        self._place = address
         self.n_workers = codes.count_threads()
         """Processes that decode images; 0 decodes in this one."""
         self._model: store.Model | None = None
@@ -61,6 +62,7 @@ class Collection:
         thumbnail_size: int = defaults.THUMBNAIL_SIZE,
         n_components: int | None = None,
         preset: str | None = None,
+        engine: str | None = None,
     ) -> Collection:
         """Make an empty collection.
 
@@ -72,6 +74,8 @@ class Collection:
             thumbnail_size: Longest side of the thumbnails kept, in pixels; 0 keeps none.
             n_components: Latent neurons of a model that is to be trained, by default as in a run; others know theirs.
             preset: How long to train: ``smoke``, ``quick``, ``standard`` or ``full``; by default as a run does.
+            engine: Where it is kept if not in a file: the URL of a database such as ``postgresql://me@host/images``. It
+                has its name there too, and the name is written down at home; it is then used as any other.
 
         Raises:
             CollectionError: there is one already, or the place cannot be written to.
@@ -81,20 +85,36 @@ class Collection:
 
         """
         made = creation.create(
-            name_or_path, model, fit=fit, thumbnail_size=thumbnail_size, n_components=n_components, preset=preset
-        )
+            name_or_path, model, fit=fit, thumbnail_size=thumbnail_size, n_components=n_components, preset=preset,
+            engine=engine,
+        )  # fmt: skip
         return cls(*made)
 
     @classmethod
-    def open(cls, name_or_path: str | Path, *, read_only: bool = False) -> Collection:
+    def open(cls, name_or_path: str | Path, *, read_only: bool = False, allow_partial: bool = False) -> Collection:
         """Open a collection.
+
+        Args:
+            name_or_path: A name, a path or a URL.
+            read_only: Nothing may be changed through it.
+            allow_partial: Where it lies on several servers and some do not answer, search the others; each hit says
+                what is missing.
 
         Raises:
             CollectionError: there is none, or it is damaged or of a newer Zehn.
             ConfigError: a name that is none.
 
         """
-        return cls(*creation.connect(name_or_path, read_only=read_only))
+        return cls(*creation.connect(name_or_path, read_only=read_only, allow_partial=allow_partial))
+
+    def opened_again(self, *, read_only: bool = False) -> Collection:
+        """Open the same collection once more, such as for writing.
+
+        Raises:
+            CollectionError: it is not there any more, or cannot be opened so.
+
+        """
+        return type(self).open(self._place, read_only=read_only)
 
     def __enter__(self) -> Collection:
         return self
@@ -352,6 +372,20 @@ class Collection:
         if model is not None:
             reencoding.begin(self.engine, model, self.name, n_workers=self.n_workers, progress=progress)
         return reencoding.reencode(self.engine, n_workers=self.n_workers, progress=progress)
+
+    def prepare_search(self, distance: str = defaults.DISTANCE) -> None:
+        """Make what approximate searches by a distance need, where the engine keeps such: an index in a database.
+
+        It may take long, and is done once for a distance and a model.
+
+        Raises:
+            UnknownNameError: an unknown distance.
+            ConfigError: a distance that the engine cannot search approximately, or a model that is yet to be trained.
+            CollectionError: the collection cannot be written to.
+
+        """
+        model = self.model
+        self.engine.prepare_search(distances.get(distance, model.code_mean, model.code_covariance))
 
     def compact(self) -> None:
         """Give back the room on disk that removed images took."""

@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32, Float64, UInt8
 
 from zehn import codes, distances, images, store
 from zehn.engines import Engine, Neighbors
-from zehn.errors import DataError
+from zehn.errors import CollectionError, DataError
 from zehn.images import as_uint8
 
 _PRODUCT = "mahalanobis"
@@ -47,6 +47,8 @@ class Hit:
     recall: float = 1.0
     """Share of the true hits that such a search finds; 1 where it is exact."""
     explanation: Explanation | None = None
+    missing: tuple[str, ...] = ()
+    """What of the collection was not searched, such as a shard that does not answer: only where that was allowed."""
 
 
 def search(
@@ -62,6 +64,10 @@ def search(
     """Return the k nearest images of each code (q, d), within the caller's snapshot; see :class:`Collection`."""
     distance = distances.get(distance_name, model.code_mean, model.code_covariance)
     near = engine.search(vectors, min(k, max(1, len(engine))), distance, **options)
+    if near.missing and (near.ids < 0).all():
+        raise CollectionError(
+            f"no image was found, but not all could be searched: {'; '.join(near.missing)}; try later"
+        )
     found = hits_of(engine, near, distance)
     if not explained:
         return found
@@ -112,6 +118,7 @@ def hits_from(
                 percentile=percentile,
                 label=shown[id_][1],
                 recall=neighbors.recall,
+                missing=neighbors.missing,
             )
             for rank, (id_, value, percentile) in enumerate(zip(*row, strict=True), start=1)
             if id_ >= 0

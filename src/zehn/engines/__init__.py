@@ -16,10 +16,11 @@ from types import ModuleType
 from typing import Any
 
 from zehn import plugins
+from zehn.engines import _postgres_address
 from zehn.engines._index import Index
 from zehn.engines._mirror import Mirror, check_codes
 from zehn.engines._protocol import N_BATCH, Engine, Neighbors, NewRecord, Record, Reencoding
-from zehn.errors import UnknownNameError
+from zehn.errors import ConfigError, UnknownNameError
 
 __all__ = [
     "N_BATCH",
@@ -34,6 +35,8 @@ __all__ = [
     "connect",
     "create",
     "exists",
+    "masked",
+    "with_collection",
 ]
 
 
@@ -84,6 +87,27 @@ def exists(address: str | PathLike[str]) -> bool:
 
     """
     return _plugin_of(fspath(address)).exists(fspath(address))
+
+
+def masked(address: str | PathLike[str]) -> str:
+    """Return an address as it may be shown and logged: without the password that a URL may hold."""
+    given = fspath(address)
+    return _postgres_address.shown(given) if "://" in given else given
+
+
+def with_collection(address: str, name: str) -> str:
+    """Return the URL of a database with the name of a collection in it, where it has none yet.
+
+    Raises:
+        UnknownNameError: no engine has addresses of that kind.
+        ConfigError: what is no URL of a database, or a name that it cannot have.
+
+    """
+    if _plugin_of(address).SCHEMES == ("",):
+        raise ConfigError(f"expected the address of a database such as postgresql://me@host/photos, came {address!r}")
+    named = _postgres_address.with_collection(address, name)
+    _postgres_address.parse(named)
+    return named
 
 
 def _plugin_of(address: str) -> ModuleType:

@@ -38,16 +38,20 @@ class Condition:
 class _Writer:
     columns: Mapping[str, str]
     placeholders: Mapping[type, str]
+    like: str
     values: list[str | int | float] = field(default_factory=list)
 
 
-def read(where: str, columns: Mapping[str, str], placeholders: Mapping[type, str]) -> Condition:
+def read(
+    where: str, columns: Mapping[str, str], placeholders: Mapping[type, str], *, like: str = "({0} LIKE {1})"
+) -> Condition:
     """Translate a filter for one engine.
 
     Args:
         where: What the user wrote.
         columns: The SQL expression of each of :data:`COLUMNS`.
         placeholders: What stands for a bound text (``str``) and a bound number (``int``).
+        like: How the engine says LIKE as SQLite means it, of two terms.
 
     Raises:
         ConfigError: what is no filter, or speaks of anything but columns and values; the message says what is allowed.
@@ -58,7 +62,7 @@ def read(where: str, columns: Mapping[str, str], placeholders: Mapping[type, str
 
     if len(where) > _LONGEST:
         raise ConfigError(f"expected a filter of at most {_LONGEST:,} characters, came {len(where):,}; shorten it")
-    writer = _Writer(columns, placeholders)
+    writer = _Writer(columns, placeholders, like)
     try:
         tree = exp.condition(where)
         n_terms = 1 + sum(1 for _ in tree.find_all(exp.And, exp.Or))
@@ -105,7 +109,8 @@ def _comparison(node: Any, writer: _Writer, where: str) -> str:
     kind = _kind(left, where) if _is_column(left) else _kind(right, where)
     if operator == "LIKE" and kind is not str:
         raise _refusal(where, f"like is for text, {left.sql()} is a number")
-    return f"({_term(left, kind, writer, where)} {operator} {_term(right, kind, writer, where)})"
+    terms = _term(left, kind, writer, where), _term(right, kind, writer, where)
+    return writer.like.format(*terms) if operator == "LIKE" else f"({terms[0]} {operator} {terms[1]})"
 
 
 def _in(node: Any, writer: _Writer, where: str) -> str:

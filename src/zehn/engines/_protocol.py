@@ -63,6 +63,8 @@ class Neighbors:
     """How many codes the filter let through."""
     recall: float = 1.0
     """The share of the true k nearest that an approximate search found on sampled queries; 1 where it is exact."""
+    missing: tuple[str, ...] = ()
+    """What could not be searched though it belongs to the collection, such as a shard that does not answer."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,10 @@ class Engine(Protocol):
         """Return the thumbnail's bytes as they were added, or None where there is none or no such image."""
         ...
 
+    def thumbnails(self, ids: Int[np.ndarray, " _"] | Sequence[int]) -> list[bytes | None]:
+        """Return the thumbnails of images in the order of their ids; see :meth:`thumbnail`."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Return a block in which all that this thread reads and searches is of one state, and nothing may be written.
 
@@ -271,6 +277,15 @@ class Engine(Protocol):
         Raises:
             InputError: k below 1, another number of dimensions, or queries that are no numbers.
             ConfigError: a filter that cannot be read.
+
+        """
+        ...
+
+    def prepare_search(self, distance: Distance) -> None:
+        """Make what approximate searches by a distance need, where that is kept: it may take long, and is done once.
+
+        Raises:
+            ConfigError: a distance that cannot be searched approximately here.
 
         """
         ...

@@ -251,6 +251,13 @@ class Engine:
             row = connection.execute("SELECT data FROM thumbnails WHERE id = ?", (id,)).fetchone()
             return row[0] if row else None
 
+    def thumbnails(self, ids: Int[np.ndarray, " _"] | Sequence[int]) -> list[bytes | None]:
+        """Return the thumbnails of images in the order of their ids."""
+        wanted = [int(id_) for id_ in ids]
+        with self._database.reading() as connection:
+            rows = _tables.rows_of(connection, "SELECT id, data FROM thumbnails WHERE id IN", wanted)
+        return [rows[id_][1] if id_ in rows else None for id_ in wanted]
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Return a block in which all that this thread reads and searches is of one state."""
         return self._database.snapshot()
@@ -286,6 +293,9 @@ class Engine:
                 queries, k, distance, exclude=exclude, among=among, approximate=approximate
             )
             return Neighbors(ids, distances, len(mirror.ids if among is None else among), recall)
+
+    def prepare_search(self, distance: Distance) -> None:
+        """Do nothing: what a search needs is made in memory by the first one."""
 
     def percentiles(self, distances: Float[np.ndarray, "..."], distance: Distance) -> Float64[np.ndarray, "..."]:
         """Return the per cent of pairs of the collection's images that are farther apart than each distance."""

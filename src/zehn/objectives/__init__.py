@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from zehn import augment, plugins
 from zehn.errors import ConfigError
 from zehn.models import Network
+from zehn.objectives._gather import gathered
+from zehn.shares import WHOLE, Share
 
 LoadNetwork = Callable[[str], Network]
 """Loads the network of a model by its name or path."""
@@ -35,6 +37,13 @@ N_VIEWS = 2
 class Step:
     """One batch on its way through the network: every quantity is computed when first asked for, then kept.
 
+    Where several processes train together, pictures (``images``, ``inputs``, ``views`` and what is decoded) are this
+    process's share of the batch, so that each passes through the network once; ``features``, ``codes``,
+    ``view_features`` and ``view_codes`` are of the whole batch, the same in every process. A loss of pictures is then
+    the mean over its share; a loss of codes is computed alike everywhere; an objective that needs both, or that makes
+    its own numbers from pictures, brings those together by :meth:`gather`. All processes have to ask for the same
+    quantities in the same order.
+
     Attributes:
         network: the autoencoder in training.
         images: the clean images, (n, 3, h, w) in [0, 1].
@@ -43,6 +52,7 @@ class Step:
         progress: how much of the training is done, 0 to 1, for weights and temperatures that change on the way.
         augmentation: how views are made; a mixture sets it.
         n_views: how many views are made of each image; a mixture sets it.
+        share: which part of the batch the images are.
 
     """
 
@@ -53,49 +63,67 @@ class Step:
         generator: torch.Generator,
         progress: float = 0.0,
         inputs: Float[Tensor, "n 3 h w"] | None = None,
+        share: Share = WHOLE,
     ) -> None:
+        self.share = share
         self.network, self.images, self.generator, self.progress = network, images, generator, progress
         self.inputs = images if inputs is None else inputs
         self.augmentation, self.n_views = augment.Options(), N_VIEWS
         self._kept: dict[str, Any] = {}
 
     @cached_property
+    def _own_features(self) -> Tensor:
+        return self.network.encoder.features(self.inputs)
+
+    @cached_property
+    def _own_codes(self) -> Tensor:
+        return self.network.encoder.head(self._own_features)
+
+    @cached_property
     def features(self) -> Tensor:
         """What the encoder's body gives for the inputs, (n, n_features)."""
-        return self.network.encoder.features(self.inputs)
+        return self.gather(self._own_features)
 
     @cached_property
     def codes(self) -> Tensor:
         """Codes of the inputs, (n, n_components)."""
-        return self.network.encoder.head(self.features)
+        return self.gather(self._own_codes)
 
     @cached_property
     def reconstructions(self) -> Tensor:
         """The images as decoded from the codes of the inputs, (n, 3, h, w) in [0, 1]."""
-        return self.network.decoder(self.codes)
+        return self.network.decoder(self._own_codes)
 
     @cached_property
     def views(self) -> Float[Tensor, "v n 3 h w"]:
         """Random views of the inputs, in [0, 1]; smaller ones only where the encoder can see them."""
         options = self.augmentation if self.network.encoder.any_size else replace(self.augmentation, side=1.0)
-        return augment.views(self.inputs, self.n_views, options, self.generator)
+        return augment.views(self.inputs, self.n_views, options, self.generator, self.share)
 
     @cached_property
-    def view_features(self) -> Tensor:
-        """What the encoder's body gives for the views, (v, n, n_features); one pass for all of them."""
+    def _own_view_features(self) -> Tensor:
         images = self.views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         return self.network.encoder.features(images).view(*self.views.shape[:2], -1)
 
     @cached_property
+    def _own_view_codes(self) -> Tensor:
+        seen = self._own_view_features
+        return self.network.encoder.head(seen.flatten(0, 1)).view(*seen.shape[:2], -1)
+
+    @cached_property
+    def view_features(self) -> Tensor:
+        """What the encoder's body gives for the views, (v, n, n_features); one pass for all of them."""
+        return self.gather(self._own_view_features, dim=1)
+
+    @cached_property
     def view_codes(self) -> Tensor:
         """Codes of the views, (v, n, n_components)."""
-        seen = self.view_features
-        return self.network.encoder.head(seen.flatten(0, 1)).view(*seen.shape[:2], -1)
+        return self.gather(self._own_view_codes, dim=1)
 
     @cached_property
     def view_reconstructions(self) -> Tensor:
         """What is decoded from the codes of the first views, (n, 3, h, w) in [0, 1], at the size of the images."""
-        return self.network.decoder(self.view_codes[0])
+        return self.network.decoder(self._own_view_codes[0])
 
     @property
     def compared(self) -> tuple[Tensor, Tensor]:
@@ -107,6 +135,10 @@ class Step:
             self.compare(self.images, self.network(self.images))
             self.network.train()
         return self._kept[_COMPARED]
+
+    def gather(self, rows: Tensor, dim: int = 0) -> Tensor:
+        """Return what all processes have for their shares of the batch, in its order; ``dim`` counts images."""
+        return gathered(rows, self.share, dim)
 
     def compare(self, images: Tensor, reconstructions: Tensor) -> tuple[Tensor, Tensor]:
         """Note what an objective holds against each other, to be measured if no clean image is decoded."""

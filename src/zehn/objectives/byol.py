@@ -64,7 +64,8 @@ class Objective(nn.Module):
     def _targets(self, step: Step) -> Tensor:
         views = step.views[: self.n_views].flatten(0, 1).contiguous(memory_format=torch.channels_last)
         features = self.slow_encoder.copy.features(views)  # type: ignore[operator]
-        return self.slow_head(features).view(self.n_views, len(step.images), -1)
+        features = step.gather(features.view(self.n_views, len(step.images), -1), dim=1)
+        return self.slow_head(features.flatten(0, 1)).view(*features.shape[:2], -1)
 
 
 def decay_at(progress: float, decay: float) -> float:

@@ -65,8 +65,9 @@ class Objective(nn.Module):
         return loss
 
     def _features(self, step: Step) -> Tensor:
-        seen = self.teacher(step.images) if self.teacher else step.view_features[:2].detach().float().mean(dim=0)
-        return functional.normalize(seen, dim=1)
+        if self.teacher:
+            return functional.normalize(step.gather(self.teacher(step.images)), dim=1)
+        return functional.normalize(step.view_features[:2].detach().float().mean(dim=0), dim=1)
 
     def _loss(self, features: Tensor, codes: Tensor) -> Tensor:
         places = nearest(features, self.queue.rows("features"), self.options.n_neighbours)

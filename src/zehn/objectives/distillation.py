@@ -66,7 +66,7 @@ class Objective(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Return the loss of one step, a scalar."""
-        taught, options = self.teacher(step.images), self.options
+        taught, options = step.gather(self.teacher(step.images)), self.options
         losses = []
         for seen in self._students(step):
             if options.form == "regression":

@@ -53,7 +53,8 @@ class Objective(nn.Module):
         looking = self.slow_encoder.copy.eval()
         with torch.no_grad():
             wanted = looking.features(images)  # type: ignore[operator]
-        return feature_distance(looking.features(reconstructions), wanted)  # type: ignore[operator]
+        seen = looking.features(reconstructions)  # type: ignore[operator]
+        return feature_distance(step.gather(seen), step.gather(wanted))
 
 
 @in_float32

@@ -7,22 +7,26 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zehn import config as configuration
 from zehn import datasets, store
 from zehn.config import Config
 from zehn.errors import RunError
 from zehn.pipeline import plan
+from zehn.pipeline.followers import dismiss
 from zehn.pipeline.machine import describe_machine, package_versions
 from zehn.pipeline.preflight import check_settings
 from zehn.pipeline.tensorboard import open_tensorboard
 from zehn.pipeline.workshop import LOGS_PATH, MODEL_PATH, SILENT, Say, Workshop
 
+if TYPE_CHECKING:
+    from zehn.train.ranks import Ranks
+
 _FOLDER = "folder:"
 
 
-def run(
+def run(  # noqa: PLR0913 - what is run, how far, where, and with whom
     config: Config,
     out: Path | None = None,
     *,
@@ -32,6 +36,7 @@ def run(
     tensorboard: bool = False,
     command: str = "",
     say: Say = SILENT,
+    ranks: Ranks | None = None,
 ) -> store.Run:
     """Perform the stages of a run that are not done yet, in order, and return the run.
 
@@ -49,6 +54,8 @@ def run(
         tensorboard: Open TensorBoard on the training curves first.
         command: The command line that makes the run, kept for the report.
         say: Where progress goes.
+        ranks: The processes that train the run's model together, from :func:`zehn.train.ranks.joined`, this being the
+            first; each other one calls :func:`zehn.pipeline.follow`.
 
     Raises:
         UnknownNameError: a stage, data set, architecture, objective, distance or model that does not exist.
@@ -59,7 +66,7 @@ def run(
 
     """
     wanted = plan.choose(until)
-    workshop = Workshop(config, data_dir, say, resume=resume)
+    workshop = Workshop(config, data_dir, say, resume=resume, ranks=ranks)
     workshop.given_model = check_settings(config)
     workshop.config = dataclasses.replace(config, data=dataclasses.replace(config.data, name=_dataset_name(workshop)))
     with store.Run.create(out or default_out(workshop.config)) as opened:
@@ -72,6 +79,7 @@ def run(
         if tensorboard:
             workshop.say.line(f"TensorBoard: {open_tensorboard(opened.path / LOGS_PATH)}")
         _perform(workshop, wanted)
+        dismiss(workshop)
     return opened
 
 

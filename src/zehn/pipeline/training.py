@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from zehn import codes, evaluate, measures, store
 from zehn import config as configuration
 from zehn.config import ModelConfig, TrainConfig
 from zehn.errors import RunError
+from zehn.pipeline.followers import begin_together
 from zehn.pipeline.machine import package_versions
 from zehn.pipeline.workshop import MODEL_PATH, Workshop
 
@@ -37,23 +39,9 @@ def train_model(workshop: Workshop) -> dict[str, Any]:
         RunError: ``resume`` asks for a checkpoint that is not there, or would lose one that is.
 
     """
-    from zehn.train import train
-
-    network = _network(workshop, workshop.config.model)
-    folder = workshop.run.path / "train"
-    history = train(
-        network,
-        workshop.x_train,
-        workshop.x_validation,
-        workshop.dataset.x_test,
-        with_teacher(workshop.config.train),
-        folder,
-        seed=workshop.seed,
-        resume=_prepare(workshop),
-        progress=workshop.advance_epochs("training"),
-    )
-    if history["interrupted"]:
-        raise KeyboardInterrupt
+    network, resume = _network(workshop, workshop.config.model), _prepare(workshop)
+    begin_together(workshop)
+    history = _train(workshop, network, workshop.run.path / "train", resume=resume)
     model = codes.from_network(network, workshop.x_train, config_toml=configuration.to_toml(workshop.config))
     card = {
         "name": workshop.run.path.name,
@@ -67,6 +55,31 @@ def train_model(workshop: Workshop) -> dict[str, Any]:
         card["start"] = store.load_model(workshop.config.train.start).fingerprint
     model = dataclasses.replace(model, card=card, versions=package_versions())
     store.save_model(workshop.run.path / MODEL_PATH, model)
+    return history
+
+
+def join_training(workshop: Workshop) -> None:
+    """Take part in the training of a run whose folder the first process writes."""
+    _train(workshop, _network(workshop, workshop.config.model), Path(), resume=False)
+
+
+def _train(workshop: Workshop, network: Any, folder: Path, *, resume: bool) -> dict[str, Any]:
+    from zehn.train import train
+
+    history = train(
+        network,
+        workshop.x_train,
+        workshop.x_validation,
+        workshop.dataset.x_test,
+        with_teacher(workshop.config.train),
+        folder,
+        seed=workshop.seed,
+        resume=resume,
+        progress=workshop.advance_epochs("training"),
+        **({"ranks": workshop.ranks} if workshop.ranks else {}),
+    )
+    if history["interrupted"]:
+        raise KeyboardInterrupt
     return history
 
 

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from zehn import codes, datasets, store
 from zehn.config import Config, TrainConfig
+
+if TYPE_CHECKING:
+    from zehn.train.ranks import Ranks
 
 LOGS_PATH = "train/logs"
 MODEL_PATH = "train/model.h5"
@@ -47,6 +50,10 @@ class Workshop:
     run: store.Run = field(init=False)
     hashes: dict[str, str] = field(default_factory=dict)
     """Of each stage: what its inputs are, so that it knows whether its own left-overs still fit."""
+    ranks: Ranks | None = None
+    """The processes that train the run's model together, this being the first of them; None: this one alone."""
+    has_followers: bool = True
+    """Whether the other ones still wait for the training to begin."""
     given_model: store.Model | None = None
     """The model that is used instead of training one."""
 

@@ -22,17 +22,19 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from jaxtyping import UInt8
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from zehn import codes, objectives, store
 from zehn.config import TrainConfig
 from zehn.errors import ConfigError, InputError, TrainingError
 from zehn.models import Network
+from zehn.objectives import Mixture
 from zehn.train import batches, checkpoints, finish
 from zehn.train.boards import read_scalars
 from zehn.train.diary import Diary, Progress, StoppedError, new_history
 from zehn.train.learner import Images, Learner
 from zehn.train.precision import choose_device, choose_precision
+from zehn.train.ranks import ALONE, Ranks
+from zehn.train.statistics import across_processes, normalises_batches
 
 __all__ = ["choose_device", "count_epochs", "read_scalars", "train"]
 
@@ -61,11 +63,12 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
     seed: int = 0,
     resume: bool = False,
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Train a network in place; afterwards it holds the weights of the best epoch, by validation loss, or the last.
 
     Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``logs/`` (TensorBoard) and ``history.json`` into
-    ``folder`` at each epoch's end. Ctrl-C saves after the batch at hand and returns.
+    ``folder`` at each epoch's end. Ctrl-C (or SIGTERM) saves after the batch at hand and returns.
 
     The training figures of an epoch are means over its batches while the weights change, on images as trained on;
     validation and test figures are taken at its end, in the training's precision. Test images are measured and shown,
@@ -84,6 +87,9 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
         progress: called a few times a second with ``epoch``, ``n_epochs``, ``share`` (of the epoch's batches, 0 to 1),
             ``loss`` (mean of the epoch so far), ``images_per_second`` and ``seconds_left``; at the end, while the
             decoder is fitted, after each of its own epochs, with ``part`` "decoder" and no ``seconds_left``.
+        ranks: the processes that train together, from :func:`zehn.train.ranks.joined`; each is given the same network,
+            images and settings, and sees its share of every batch. The first one alone writes, fits the decoder and
+            ends with the weights that are kept.
 
     Returns:
         ``n_epochs`` (how many were planned), ``epochs`` (each ``epoch``, ``train``/``validation``/``test`` with
@@ -97,8 +103,9 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
     Raises:
         InputError: images of another type or size than the network takes, or none to train on.
         ConfigError: an unknown device, precision, optimiser, objective, start or choice of weights to keep, or a
-            negative seed.
-        TrainingError: the loss is no number any more; a checkpoint to resume from is broken or of other settings.
+            negative seed; batches that cannot be divided evenly among the processes.
+        TrainingError: the loss is no number any more; a checkpoint to resume from is broken or of other settings;
+            processes that were given different things.
         RunError: the folder cannot be written to, or the disk is full.
 
     """
@@ -109,7 +116,8 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
         raise ConfigError(f"train.keep must be one of {', '.join(KEPT)}, came {config.keep!r}")
     if seed < 0:
         raise ConfigError(f"seed must be at least 0, came {seed}")
-    if min(config.batch_size, len(x_train)) < _LEAST_NORMALISED and _normalises_batches(network):
+    ranks.check_batch(min(config.batch_size, len(x_train)))
+    if min(config.batch_size, len(x_train)) < _LEAST_NORMALISED and normalises_batches(network):
         raise InputError(
             f"batch normalisation, which {network.architecture!r} has, needs at least {_LEAST_NORMALISED} images a "
             f"batch, came {len(x_train)} images in batches of {config.batch_size}; give more, or take another "
@@ -117,18 +125,16 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
         )
     config = dataclasses.replace(config, epochs=count_epochs(config, len(x_train)))
     settings = _settings(network, images, config, seed)
-    state = _find_state(folder, settings, resume=resume)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _quiet():
-        return _train(network, images, config, folder, settings, state, progress)
+    ranks.check_alike(settings, {split.name: getattr(images, split.name) for split in dataclasses.fields(images)})
+    state = _find_state(folder, settings, ranks, resume=resume)
+    devices = range(torch.cuda.device_count()) if ranks.n == 1 else [ranks.local_index] * torch.cuda.is_available()
+    with torch.random.fork_rng(devices=devices), _quiet():
+        return _train(network, images, config, folder, settings, state, progress, ranks)
 
 
 def count_epochs(config: TrainConfig, n_images: int) -> int:
     """Return how many epochs a training on so many images has: as many as are asked for, or come nearest to it."""
     return config.epochs or _count(config.n_seen, n_images)
-
-
-def _normalises_batches(network: Network) -> bool:
-    return any(isinstance(module, _BatchNorm) for module in network.modules())
 
 
 def _count(n_seen: int, n_images: int) -> int:
@@ -143,24 +149,23 @@ def _train(
     settings: dict[str, Any],
     state: dict[str, Any] | None,
     progress: Progress | None,
+    ranks: Ranks,
 ) -> dict[str, Any]:
-    mixture = objectives.build(
-        config.objectives,
-        config.objective_options,
-        network,
-        settings["seed"],
-        augmentation=config.augment,
-        load_network=_load_network,
-    )
+    mixture = _mixture(network, config, settings["seed"])
     if state is None:
         _start_from(network, config.start)
     device = choose_device(config.device)
     history = new_history() if state is None else state["history"]
-    precision = history.get("precision") or choose_precision(config.precision, device, network, mixture)
+    precision = history.get("precision") or ranks.agree(
+        lambda: choose_precision(config.precision, device, network, mixture)
+    )
     history |= {"precision": precision, "device": device, "start": config.start, "n_epochs": config.epochs}
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    learner = Learner(network, mixture, images, config, settings["seed"], precision).train()
-    diary = Diary(folder, history, settings, progress)
+    trained = across_processes(network, device) if ranks.n > 1 else network
+    if trained is not network:  # objectives that keep a copy of the network are to have it from this one
+        mixture = _mixture(trained, config, settings["seed"])
+    learner = Learner(trained, mixture, images, config, settings["seed"], precision, ranks).train()
+    diary = Diary(folder, history, settings, progress, ranks)
     try:
         _begin(diary, learner, state)
         learner.rows = history["epochs"]
@@ -168,11 +173,24 @@ def _train(
             _fit(learner, diary, device, precision)
     finally:
         diary.close()
-        network.to("cpu").eval()
-    network.load_state_dict(_best_weights(folder, network))
+        trained.to("cpu").eval()
+    if not ranks.is_first:
+        return history
+    network.load_state_dict(_best_weights(folder, trained))
     if not history["interrupted"]:
         _finish(diary, network, images, config, progress)
     return history
+
+
+def _mixture(network: Network, config: TrainConfig, seed: int) -> Mixture:
+    return objectives.build(
+        config.objectives,
+        config.objective_options,
+        network,
+        seed,
+        augmentation=config.augment,
+        load_network=_load_network,
+    )
 
 
 def _finish(diary: Diary, network: Network, images: Images, config: TrainConfig, progress: Progress | None) -> None:
@@ -204,7 +222,7 @@ def _begin(diary: Diary, learner: Learner, state: dict[str, Any] | None) -> None
 def _fit(learner: Learner, diary: Diary, device: str, precision: str) -> None:
     trainer = pl.Trainer(
         accelerator=device,
-        devices=1,
+        **learner.ranks.trainer_options(),
         precision=_LIGHTNING_PRECISIONS[precision],  # type: ignore[arg-type]
         max_epochs=learner.config.epochs - learner.epoch,
         callbacks=[diary],
@@ -216,11 +234,14 @@ def _fit(learner: Learner, diary: Diary, device: str, precision: str) -> None:
         num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1,
     )
+    # the diary asks all processes after each batch whether to stop; lightning would ask them once more, and wait
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     with _catching_interrupts(diary):
         try:
             trainer.fit(learner)
         except StoppedError:
-            log.warning("interrupted in epoch %d; everything up to here is saved", learner.epoch + 1)
+            if learner.ranks.is_first:
+                log.warning("interrupted in epoch %d; everything up to here is saved", learner.epoch + 1)
         except TrainingError as error:
             diary.note_lost(learner.epoch + 1, str(error))
             raise
@@ -228,13 +249,16 @@ def _fit(learner: Learner, diary: Diary, device: str, precision: str) -> None:
             raise KeyboardInterrupt from leaving
 
 
-def _find_state(folder: Path, settings: dict[str, Any], *, resume: bool) -> dict[str, Any] | None:
+def _find_state(folder: Path, settings: dict[str, Any], ranks: Ranks, *, resume: bool) -> dict[str, Any] | None:
+    """Return the checkpoint that the first process finds; only its machine need have the folder."""
     path = checkpoints.last_path(folder)
-    if resume and path.is_file():
-        state = checkpoints.load(path)
+    if ranks.agree(lambda: "there" if resume and path.is_file() else ""):
+        content = ranks.tell(checkpoints.read(path) if ranks.is_first else b"")
+        state = checkpoints.parse(content, path)
         checkpoints.check_settings(state["settings"], settings, path)
         return state
-    checkpoints.clear(folder)
+    if ranks.is_first:
+        checkpoints.clear(folder)
     return None
 
 
@@ -266,7 +290,7 @@ def _best_weights(folder: Path, network: Network) -> dict[str, Any]:
 
 @contextmanager
 def _catching_interrupts(diary: Diary) -> Iterator[None]:
-    """Let the first Ctrl-C ask for a stop after the batch at hand, and the second one stop at once."""
+    """Let the first Ctrl-C or SIGTERM ask for a stop after the batch at hand, and the second one stop at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -276,16 +300,18 @@ def _catching_interrupts(diary: Diary) -> Iterator[None]:
             raise KeyboardInterrupt
         diary.stop_asked = True
 
-    before = signal.signal(signal.SIGINT, ask)
+    diary.on_signal = ask
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep lightning's advertisements, its advice on data loaders, and one warning that torch has for it, to itself."""
+    """Keep lightning's advertisements, its advice on data loaders, and what torch has to say of it, to itself."""
     talkers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch")]
     levels = [talker.level for talker in talkers]
     for talker in talkers:
@@ -293,7 +319,8 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="pytorch_lightning.*", category=UserWarning)
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            warnings.filterwarnings("ignore", message=".*(LeafSpec|broadcast_buffers).*", category=FutureWarning)
+            warnings.filterwarnings("ignore", message="Grad strides do not match", category=UserWarning)
             yield
     finally:
         for talker, level in zip(talkers, levels, strict=True):

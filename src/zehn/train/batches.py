@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zehn.errors import InputError
 from zehn.models import N_CHANNELS
+from zehn.shares import WHOLE, Share
 
 Stack = UInt8[np.ndarray, "n h w 3"] | UInt8[Tensor, "n h w 3"]
 """Images to gather batches from: an array, or a tensor on the device that they are wanted on."""
@@ -24,17 +25,19 @@ _ORDER, _DRAWS = 0, 1
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (n, h, w, 3) uint8, and the place of the batch in its epoch."""
+    """Images (n, h, w, 3) uint8, the place of the batch in its epoch, and which part of it the images are."""
 
     images: Tensor
     index: int
+    share: Share = WHOLE
 
 
 class Batches:
     """The batches of one epoch, from the ``start``-th on.
 
     With ``order`` the images come in that order and the last batch, when it is not full, is left out (unless it is
-    the only one); without it they come as they lie, all of them.
+    the only one); without it they come as they lie, all of them. Of each batch only the rows of ``share`` come, or all
+    of it where it cannot be divided evenly.
     """
 
     def __init__(
@@ -43,9 +46,10 @@ class Batches:
         batch_size: int,
         order: Int64[np.ndarray, " n"] | None = None,
         start: int = 0,
+        share: Share = WHOLE,
     ) -> None:
         self.order: Int64[np.ndarray, " n"] | Int64[Tensor, " n"] | None
-        self.images, self.order, self.start = images, order, start
+        self.images, self.order, self.start, self.share = images, order, start, share
         if isinstance(images, Tensor) and order is not None:
             self.order = torch.from_numpy(order).to(images.device)
         self.size = min(batch_size, len(images))
@@ -56,7 +60,11 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         for index in range(self.start, self.n_batches):
-            yield Batch(self._gather(slice(index * self.size, (index + 1) * self.size)), index)
+            first = index * self.size
+            n_rows = min(self.size, len(self.images) - first)
+            share = self.share if self.share.fits(n_rows) else WHOLE
+            own = share.rows(n_rows)
+            yield Batch(self._gather(slice(first + own.start, first + own.stop)), index, share)
 
     def _gather(self, rows: slice) -> UInt8[Tensor, "b h w 3"]:
         """Return images of their own memory, wherever they come from."""
@@ -89,9 +97,10 @@ def generator(seed: int, epoch: int, batch: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state[0]))
 
 
-def flip(images: Tensor, draws: torch.Generator) -> Tensor:
-    """Mirror a random half of uint8 images (n, h, w, 3) left to right."""
-    chosen = torch.rand(len(images), generator=draws) < 0.5
+def flip(images: Tensor, draws: torch.Generator, share: Share = WHOLE) -> Tensor:
+    """Mirror a random half of uint8 images (n, h, w, 3), which are a share of a batch, left to right."""
+    n_rows = len(images) * share.n
+    chosen = torch.rand(n_rows, generator=draws)[share.rows(n_rows)] < 0.5
     return torch.where(chosen.to(images.device)[:, None, None, None], images.flip(2), images)
 
 

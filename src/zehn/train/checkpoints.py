@@ -56,9 +56,32 @@ def load(path: Path) -> dict[str, Any]:
         TrainingError: the file is cut short, foreign or of another format.
 
     """
+    return parse(read(path), path)
+
+
+def read(path: Path) -> bytes:
+    """Return what a checkpoint's file holds.
+
+    Raises:
+        TrainingError: it cannot be read.
+
+    """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        return path.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"{path} is no whole checkpoint of Zehn; {_FRESH}") from error
+
+
+def parse(content: bytes, path: Path) -> dict[str, Any]:
+    """Read a checkpoint from what its file holds; ``path`` is named where something is wrong.
+
+    Raises:
+        TrainingError: it is cut short, foreign or of another format.
+
+    """
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise TrainingError(f"{path} is no whole checkpoint of Zehn; {_FRESH}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise TrainingError(f"{path} is no checkpoint of this version of Zehn (format {FORMAT}); {_FRESH}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from zehn.train import batches, checkpoints, distortion, watch
 from zehn.train.boards import Board
 from zehn.train.learner import DISTORTED, Learner
 from zehn.train.meters import Meter
+from zehn.train.ranks import ALONE, Ranks
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -37,23 +39,35 @@ class StoppedError(Exception):
 class Diary(pl.Callback):
     """Keeps what has to outlive the process, so that it can go on as if it had never been stopped.
 
+    Where several processes train together, each comes to the same decisions, and the first one alone writes.
+
     Attributes:
         history: what :func:`zehn.train.train` returns, up to now.
         stop_asked: set it, and training saves and stops after the batch at hand.
+        on_signal: what SIGTERM is to call while training goes on, if anything.
 
     """
 
     def __init__(
-        self, folder: Path, history: dict[str, Any], settings: dict[str, Any], progress: Progress | None
+        self,
+        folder: Path,
+        history: dict[str, Any],
+        settings: dict[str, Any],
+        progress: Progress | None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.folder, self.history, self.settings, self.stop_asked = folder, history, settings, False
+        self.on_signal: Callable[[int, Any], None] | None = None
         self._validates = False
-        self._tell, self._told, self._board = progress, 0.0, Board(folder / "logs")
+        self._ranks, self._board = ranks, Board(folder / "logs") if ranks.is_first else None
+        self._tell, self._told = progress, 0.0
         self._began, self._began_at = time.perf_counter(), 0.0
 
     def save(self, learner: Learner, *, interrupted: bool = True) -> None:
         """Write the checkpoint to resume from, and the history."""
         self.history["interrupted"] = interrupted
+        if not self._ranks.is_first:
+            return
         optimizer = learner.optimizer.state_dict()
         state = {"optimizer": optimizer, "batch": learner.first_batch, "sums": learner.meter.sums}
         settings = {"settings": self.settings, "history": self.history}
@@ -72,7 +86,8 @@ class Diary(pl.Callback):
         self._write_history()
 
     def _write_history(self) -> None:
-        store.write_atomically(self.folder / "history.json", store.to_json(self.history))
+        if self._ranks.is_first:
+            store.write_atomically(self.folder / "history.json", store.to_json(self.history))
 
     def restore(self, learner: Learner, state: dict[str, Any]) -> None:
         """Put a learner and this diary where a checkpoint left them."""
@@ -83,9 +98,15 @@ class Diary(pl.Callback):
         self.history.update(state["history"])
         self._began_at = learner.progress(learner.first_batch)
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Learner) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Take back SIGTERM from lightning, whose handler would talk to the other processes in the midst of a step."""
+        if self.on_signal is not None:
+            signal.signal(signal.SIGTERM, self.on_signal)
+
     def close(self) -> None:
         """Close the logs."""
-        self._board.close()
+        if self._board:
+            self._board.close()
 
     def on_train_batch_end(
         self,
@@ -98,7 +119,7 @@ class Diary(pl.Callback):
         """Tell how far it is; when asked to stop, save and stop."""
         n_done = batch.index + 1
         self._report(pl_module, n_done)
-        if self.stop_asked and n_done < pl_module.n_batches:
+        if n_done < pl_module.n_batches and self._ranks.any(self.stop_asked):
             pl_module.settle()
             pl_module.first_batch = n_done
             self.save(pl_module)
@@ -113,14 +134,15 @@ class Diary(pl.Callback):
         self.history["seconds"] += row["seconds"]
         is_best = self._note_best(row, pl_module)
         self._note_trouble(row["epoch"], pl_module)
-        self._board.write(row, _picture(pl_module))
+        if self._board:
+            self._board.write(row, _picture(pl_module))
         pl_module.epoch, pl_module.first_batch, pl_module.meter = row["epoch"], 0, Meter()
         is_last = row["epoch"] >= pl_module.config.epochs or self._is_patience_over(pl_module.config.patience)
-        if is_best:
+        if is_best and self._ranks.is_first:
             checkpoints.save(checkpoints.best_path(self.folder), _weights(pl_module))
         self.save(pl_module, interrupted=not is_last)
         trainer.should_stop = is_last
-        if self.stop_asked and not is_last:
+        if not is_last and self._ranks.any(self.stop_asked):
             raise StoppedError
 
     def _report(self, learner: Learner, n_done: int) -> None:
@@ -158,7 +180,7 @@ class Diary(pl.Callback):
     def _note_trouble(self, epoch: int, learner: Learner) -> None:
         dead = watch.note_dead(self.history, epoch, torch.cat(learner.codes).cpu()) if learner.codes else None
         for message in (dead, watch.note_overfitting(self.history, epoch)):
-            if message:
+            if message and self._ranks.is_first:
                 log.warning("epoch %d: %s", epoch, message)
 
     def _is_patience_over(self, patience: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from zehn.models import Network
 from zehn.objectives import Mixture, Step
 from zehn.train import batches, distortion, optimizers
 from zehn.train.meters import Meter, measure
+from zehn.train.ranks import ALONE, Ranks
 
 DISTORTED = "distorted"
 """The name of the validation images as distorted, beside ``validation`` and ``test``."""
@@ -62,6 +63,7 @@ class Learner(pl.LightningModule):
         evaluated: sums over validation and test of this epoch.
         codes: codes of the validation images, (n, d), of this epoch, batch by batch, on the device.
         train_seconds: wall time of this epoch's training batches.
+        ranks: the processes that train together.
 
     """
 
@@ -73,9 +75,10 @@ class Learner(pl.LightningModule):
         config: TrainConfig,
         seed: int,
         precision: str = "float32",
+        ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
-        self.network, self.mixture = network, mixture
+        self.network, self.mixture, self.ranks = network, mixture, ranks
         self.images, self.config, self.seed = images, config, seed
         self._placed: dict[str, batches.Stack] = {}
         self.optimizer = optimizers.build(self, config, precision)
@@ -114,14 +117,14 @@ class Learner(pl.LightningModule):
     def train_dataloader(self) -> batches.Batches:
         """Return the batches of the epoch that begins, from where it was interrupted if it was."""
         order = batches.shuffled(len(self.images.train), self.seed, self.epoch)
-        return batches.Batches(self._stack("train"), self.config.batch_size, order, self.first_batch)
+        return batches.Batches(self._stack("train"), self.config.batch_size, order, self.first_batch, self.ranks.share)
 
     def val_dataloader(self) -> list[batches.Batches]:
         """Return the batches of validation and test, whichever there are, in an epoch that measures them."""
         if not self.measures:
             return []
         size = _EVALUATION_BATCHES * self.config.batch_size
-        return [batches.Batches(self._stack(name), size) for name in self.evaluations]
+        return [batches.Batches(self._stack(name), size, share=self.ranks.share) for name in self.evaluations]
 
     def _stack(self, split: str) -> batches.Stack:
         split = "validation" if split == DISTORTED else split
@@ -136,7 +139,7 @@ class Learner(pl.LightningModule):
         dataloader_idx: int,  # noqa: ARG002 - lightning's signature
     ) -> batches.Batch:
         """Move a batch, still uint8, to where the network is."""
-        return batches.Batch(batch.images.to(device), batch.index)
+        return batches.Batch(batch.images.to(device), batch.index, batch.share)
 
     def on_train_epoch_start(self) -> None:
         """Seed what draws from torch's own state, such as dropout, and begin this epoch's sums."""
@@ -153,8 +156,8 @@ class Learner(pl.LightningModule):
     def training_step(self, batch: batches.Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Return the loss of one batch."""
         draws = batches.generator(self.seed, self.epoch, batch.index)
-        images = batches.flip(batch.images, draws) if self.config.flip else batch.images
-        step = self._step(batches.as_input(images), draws, batch.index, distorts=True)
+        images = batches.flip(batch.images, draws, batch.share) if self.config.flip else batch.images
+        step = self._step(replace(batch, images=images), draws, batch.index, distorts=True)
         return self._measured(step, self.meter, f"step {batch.index + 1}")
 
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
@@ -164,7 +167,7 @@ class Learner(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: batches.Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Take the time; the epoch's last batch is waited for."""
-        self.n_seen += len(batch.images)
+        self.n_seen += len(batch.images) * batch.share.n
         if batch.index + 1 == self.n_batches:
             self.settle()
         self.train_seconds = time.perf_counter() - self.epoch_began
@@ -173,18 +176,18 @@ class Learner(pl.LightningModule):
         """Measure one batch of validation or test."""
         name = self.evaluations[dataloader_idx]
         draws = batches.generator(self.seed, _EVALUATION, batch.index)
-        step = self._step(batches.as_input(batch.images), draws, self.n_batches, distorts=name == DISTORTED)
+        step = self._step(batch, draws, self.n_batches, distorts=name == DISTORTED)
         self._measured(step, self.evaluated[name], f"{name} batch {batch.index + 1}")
         if name == "validation":
             self.codes.append(step.codes.float())
 
-    def _step(self, images: Tensor, draws: torch.Generator, batch: int, *, distorts: bool) -> Step:
+    def _step(self, batch: batches.Batch, draws: torch.Generator, n_done: int, *, distorts: bool) -> Step:
         """Return one batch on its way, some of its images distorted for training, all of them for validation."""
-        config, inputs = self.config.distort, None
+        config, inputs, images = self.config.distort, None, batches.as_input(batch.images)
         if distorts and distortion.is_on(config):
-            how_much = self.level(batch) if self.network.training else distortion.greatest(config)
-            inputs = distortion.distorted(images, config, how_much, draws)
-        return Step(self.network, images, draws, self.progress(batch), inputs)
+            how_much = self.level(n_done) if self.network.training else distortion.greatest(config)
+            inputs = distortion.distorted(images, config, how_much, draws, batch.share)
+        return Step(self.network, images, draws, self.progress(n_done), inputs, batch.share)
 
     def settle(self) -> None:
         """Read what was measured up to here, be it still on the device.
@@ -200,7 +203,7 @@ class Learner(pl.LightningModule):
     def _measured(self, step: Step, meter: Meter, where: str) -> Tensor:
         terms = self.mixture.terms(step)
         loss = self.mixture.total(terms)
-        meter.add(measure(step, loss, terms), len(step.images), where)
+        meter.add(self.ranks.mean(measure(step, loss, terms)), len(step.images) * step.share.n, where)
         self._check(meter)
         return loss
 

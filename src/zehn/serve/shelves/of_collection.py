@@ -215,7 +215,7 @@ class CollectionShelf(StoredShelf):
         if not self.writable:
             raise CollectionError(f"{self.name} cannot be written to: make its file and its folder writable")
         if self._writer is None:
-            self._writer = Collection.open(self._collection.address)
+            self._writer = self._collection.opened_again()
         return self._writer
 
     def _keep(self, uploads: Sequence[tuple[str, bytes]], skipped: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:

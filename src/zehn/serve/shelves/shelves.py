@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
-from zehn import store
+from zehn import engines, store
 from zehn.collection import Collection, collections, defaults, exists, places
 from zehn.errors import CollectionError, ConfigError, RunError, UnknownNameError, ZehnError
 from zehn.serve.background import Background
@@ -191,7 +191,7 @@ class Shelves:
             raise RunError(f"{given} is no run folder: it has no {_STAGES_NAME}; name a folder that zehn run made")
         else:
             there = [*collections(), *(path.name for path in _run_paths())]
-            raise UnknownNameError("collection or run", str(given), there)
+            raise UnknownNameError("collection or run", engines.masked(given), there)
 
     def _open_all(self) -> None:
         found: list[Run] = []
@@ -220,8 +220,7 @@ class Shelves:
         self.runs[name] = run
 
     def _open_collection(self, given: str | Path) -> None:
-        called = Path(places.name_of(places.address_of(given))).name.removesuffix(places.SUFFIX)
-        name = _free_name(called, self._shelves)
+        name = _free_name(places.short_name_of(places.address_of(given)), self._shelves)
         self._shelves[name] = CollectionShelf.open(given, self.settings, self.background, name)
 
 

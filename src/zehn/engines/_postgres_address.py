@@ -1,0 +1,108 @@
+"""Addresses such as ``postgresql://me@host/database?collection=photos``, taken apart; passwords are never shown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from zehn.engines import _postgres_schema
+from zehn.errors import ConfigError
+
+COLLECTION = "collection"
+"""The parameter that names the collection."""
+DEFAULT = "zehn"
+"""The collection of an address that names none."""
+_ALLOW_PARTIAL = "allow_partial"
+_SECRETS = ("password", "sslpassword")
+_NAME = re.compile(r"\w[\w .-]*")
+_LONGEST = 63 - len(_postgres_schema.PREFIX)
+"""Bytes of a name; PostgreSQL's own have 63 at most."""
+_HIDDEN = "***"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a collection is."""
+
+    server: str = field(repr=False)
+    """The URL for libpq, which may hold a password."""
+    collection: str
+    shown: str
+    """The whole address as it may be shown and logged."""
+    allow_partial: bool = False
+    """Whether searches go on without shards that do not answer."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def schema(self) -> str:
+        """What PostgreSQL calls the collection."""
+        return _postgres_schema.PREFIX + self.collection
+
+    def masked(self, text: str) -> str:
+        """Return text without the passwords that are in the address."""
+        for secret in self.secrets:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _HIDDEN, text)
+        return text
+
+
+def parse(address: str) -> Address:
+    """Take an address apart.
+
+    Raises:
+        ConfigError: no name of a collection, or a parameter that is none.
+
+    """
+    parts = _split(address)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    own = {name: value for name, value in given if name in (COLLECTION, _ALLOW_PARTIAL)}
+    others = [(name, value) for name, value in given if name not in own]
+    collection, allowed = own.get(COLLECTION, DEFAULT), own.get(_ALLOW_PARTIAL, "0")
+    if not _NAME.fullmatch(collection) or len(collection.encode()) > _LONGEST or collection == "cluster":
+        raise ConfigError(
+            f"expected the name of a collection of at most {_LONGEST} letters, digits, spaces, dots, hyphens or "
+            f"underscores, other than cluster, came {collection!r}; choose one such as photos"
+        )
+    if allowed not in ("0", "1"):
+        raise ConfigError(f"expected {_ALLOW_PARTIAL}=1 or {_ALLOW_PARTIAL}=0 in the address, came {allowed!r}")
+    server = _joined(parts, parts.netloc, urlencode(others, quote_via=quote))
+    return Address(server, collection, shown(address), allowed == "1", _secrets_of(parts.netloc, others))
+
+
+def with_collection(address: str, name: str) -> str:
+    """Return an address that names a collection: its own where it names one, else the one given."""
+    parts = _split(address)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    if any(key == COLLECTION for key, _ in given):
+        return address
+    return _joined(parts, parts.netloc, urlencode([*given, (COLLECTION, name)], quote_via=quote))
+
+
+def shown(address: str) -> str:
+    """Return an address without its passwords."""
+    parts = _split(address)
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    query = re.sub(rf"(^|&)({'|'.join(_SECRETS)})=[^&]*", rf"\1\2={_HIDDEN}", parts.query)
+    netloc = f"{name}{colon}{_HIDDEN if colon else ''}{at}{host}"
+    return _joined(parts, netloc, query)
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError as error:  # brackets that do not match
+        raise ConfigError(
+            f"cannot read the address ({error}); expected one such as postgresql://me@host:5432/database"
+        ) from None
+
+
+def _joined(parts: SplitResult, netloc: str, query: str) -> str:
+    # not urlunsplit, which leaves out the slashes where there is no host
+    return f"{parts.scheme}://{netloc}{parts.path}{'?' if query else ''}{query}"
+
+
+def _secrets_of(netloc: str, parameters: list[tuple[str, str]]) -> tuple[str, ...]:
+    password = netloc.rpartition("@")[0].partition(":")[2]
+    found = [password, unquote(password), *(value for name, value in parameters if name in _SECRETS)]
+    return tuple(sorted({one for one in found if one}, key=len, reverse=True))

@@ -1,0 +1,444 @@
+"""A collection in PostgreSQL, as an engine: every method is one transaction of the database."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Int, Int64
+
+from zehn.distances import Distance
+from zehn.engines import (
+    _filter,
+    _postgres_backup,
+    _postgres_checks,
+    _postgres_database,
+    _postgres_reencoding,
+    _postgres_schema,
+    _postgres_search,
+    _postgres_shards,
+    _postgres_spaces,
+    _postgres_tables,
+    _postgres_text,
+    _postgres_upkeep,
+)
+from zehn.engines._mirror import check_codes
+from zehn.engines._postgres_address import parse
+from zehn.engines._postgres_measures import Measure
+from zehn.engines._postgres_samples import Samples
+from zehn.engines._postgres_spaces import Spaces
+from zehn.engines._postgres_tables import Connection, State
+from zehn.engines._protocol import N_BATCH, Neighbors, NewRecord, Record, Reencoding
+from zehn.engines.postgres import Options
+from zehn.errors import ConfigError, InputError
+
+_MOST_HITS_OF_INDEX = 1_000
+"""hnsw.ef_search can be no more."""
+_MEASURED = (10, 100)
+"""Hits for which the recall of a new index is measured at once."""
+_COUNTED = (0, 8)
+"""The pgvector from which an index gives as many rows as are asked for, whatever a filter leaves out."""
+_All = tuple[Int64[np.ndarray, " n"], Float32[np.ndarray, "n d"]]
+
+
+class Engine:
+    """A collection in PostgreSQL; every method is that of :class:`zehn.engines.Engine`."""
+
+    def __init__(self, address: str, options: Options | None = None, *, read_only: bool = False) -> None:
+        """Open a collection that is there."""
+        self._options, place = options or Options(), parse(address)
+        self._place, allow_partial = place, self._options.allow_partial or place.allow_partial
+        self._database = _postgres_database.Database(
+            place,
+            read_only=read_only,
+            seconds_to_wait=self._options.seconds_to_wait,
+            n_connections=self._options.n_connections,
+            allow_partial=allow_partial,
+        )
+        self._lock, self._samples = threading.Lock(), Samples()
+        self._spaces = Spaces(place.schema, is_sharded=self._database.is_sharded, allow_partial=allow_partial)
+        self._all: tuple[tuple[int, int], _All] | None = None
+
+    def __len__(self) -> int:
+        """Return how many images there are."""
+        return self._database.read(_postgres_tables.state_of).n_images
+
+    @property
+    def n_components(self) -> int:
+        """Dimensions of the codes."""
+        return self._database.read(_postgres_tables.state_of).n_components
+
+    def facts(self) -> dict[str, str]:
+        """Return what is kept beside the codes."""
+        return self._database.read(_postgres_tables.facts)
+
+    def set_facts(
+        self,
+        facts: Mapping[str, str | None],
+        attachments: Mapping[str, bytes | None] | None = None,
+        *,
+        expected: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add, replace or take away facts, and attachments with them."""
+
+        def work(connection: Connection) -> None:
+            _postgres_tables.check_facts(connection, expected or {})
+            _postgres_tables.set_facts(connection, facts)
+            _postgres_tables.attach(connection, attachments or {})
+
+        self._database.write(work)
+
+    def attachment(self, name: str) -> bytes | None:
+        """Return bytes kept under a name, or None."""
+        return self._database.read(lambda connection: _postgres_tables.attachment(connection, name))
+
+    def attach(self, name: str, data: bytes | None) -> None:
+        """Keep bytes under a name, or take them away."""
+        self._database.write(lambda connection: _postgres_tables.attach(connection, {name: data}))
+
+    def info(self) -> dict[str, Any]:
+        """Return what there is to know of the store."""
+
+        def work(connection: Connection) -> dict[str, Any]:
+            return {
+                "engine": "postgres",
+                "address": self._place.shown,
+                "schema_version": len(_postgres_schema.MIGRATIONS),
+                "n_images": _postgres_tables.state_of(connection).n_images,
+                "n_bytes": _postgres_upkeep.n_bytes(connection, self._place.schema),
+                "read_only": self._database.read_only,
+                "n_shards": len(_postgres_shards.shards_in_use(connection, self._place.schema)),
+            }
+
+        return self._database.read(work)
+
+    def add(
+        self,
+        records: Sequence[NewRecord],
+        codes: Float[np.ndarray, "n d"],
+        thumbnails: Sequence[bytes | None] | None = None,
+        *,
+        fingerprint: str | None = None,
+    ) -> Int64[np.ndarray, " n"]:
+        """Add images with their codes (n, d), and return their ids (n,)."""
+        n_thumbnails = len(records) if thumbnails is None else len(thumbnails)
+        if not len(records) == len(codes) == n_thumbnails:
+            raise InputError(
+                f"expected a code and a thumbnail (or None) per image, came {len(records)} images, {len(codes)} codes "
+                f"and {n_thumbnails} thumbnails"
+            )
+        paths = [record.path for record in records]
+        if len(set(paths)) < len(paths):
+            twice = next(path for place, path in enumerate(paths) if path in paths[:place])
+            raise InputError(f"path {twice!r} is given twice; add every image once")
+
+        def work(connection: Connection) -> list[int]:
+            _postgres_tables.check_facts(connection, {} if fingerprint is None else {"fingerprint": fingerprint})
+            state = _postgres_tables.state_of(connection)
+            check_codes(codes, "codes", state.n_components)
+            known = _postgres_tables.found(connection, paths) if state.n_images else {}
+            new, now = iter(range(state.next_id, state.next_id + len(paths))), _postgres_tables.now()
+            ids = [known[path].id if path in known else next(new) for path in paths]
+            replaced = [record.id for record in known.values()]
+            _postgres_tables.forget(connection, ("images", state.codes, state.new_codes), replaced)
+            added = [known[path].added if path in known else now for path in paths]
+            are_new = not replaced
+            _postgres_tables.put_images(connection, ids, records, added, are_new=are_new)
+            _postgres_tables.put_codes(connection, state.codes, ids, codes, are_new=are_new)
+            if thumbnails is not None:
+                _postgres_tables.forget(connection, ("thumbnails",), replaced)
+                _postgres_tables.put_thumbnails(connection, ids, thumbnails, are_new=are_new)
+            n_new = len(paths) - len(known)
+            connection.execute(
+                "UPDATE state SET next_id = next_id + %s, n_images = n_images + %s, n_changes = n_changes + %s",
+                (n_new, n_new, len(paths)),
+            )
+            return ids
+
+        return np.array(self._database.write(work), np.int64)
+
+    def remove(self, ids: Int[np.ndarray, " _"] | Sequence[int]) -> int:
+        """Forget images, and return how many."""
+        gone = sorted({int(id_) for id_ in ids})
+
+        def work(connection: Connection) -> None:
+            there = _postgres_tables.rows_of(connection, "SELECT id FROM images WHERE id = ANY", gone)
+            _postgres_tables.check_there(gone, there)
+            state = _postgres_tables.state_of(connection)
+            tables = ("images", "thumbnails", state.codes, state.new_codes)
+            _postgres_tables.forget(connection, tables, gone)
+            counted = "UPDATE state SET n_images = n_images - %s, n_changes = n_changes + %s"
+            connection.execute(counted, (len(gone), len(gone)))
+
+        self._database.write(work)
+        return len(gone)
+
+    def touch(self, records: Sequence[Record]) -> None:
+        """Put down anew what is known of stored images."""
+        by_id = {record.id: record for record in records}
+        paths = [record.path for record in by_id.values()]
+
+        def work(connection: Connection) -> None:
+            before = _postgres_tables.records_of(connection, list(by_id))
+            there = _postgres_tables.found(connection, paths)
+            taken = next((path for path, one in there.items() if one.id not in by_id), None)
+            if taken is not None:
+                raise InputError(f"another image has the path {taken!r}; remove it first")
+            if len(set(paths)) < len(paths):
+                raise InputError("two images cannot have one path; give every image its own")
+            _postgres_tables.forget(connection, ("images",), list(by_id))
+            added = [record.added for record in before]
+            _postgres_tables.put_images(connection, list(by_id), list(by_id.values()), added)
+
+        self._database.write(work)
+
+    def get(self, ids: Int[np.ndarray, " _"] | Sequence[int]) -> list[Record]:
+        """Return records in the order of their ids as given."""
+        wanted = [int(id_) for id_ in ids]
+        return self._database.read(lambda connection: _postgres_tables.records_of(connection, wanted))
+
+    def find(self, paths: Sequence[bytes]) -> dict[bytes, Record]:
+        """Return the records of those paths that are there."""
+        found = self._database.read(lambda connection: _postgres_tables.found(connection, paths))
+        return {path: found[path] for path in paths if path in found}
+
+    def walk(self, *, where: str | None = None, after_id: int = -1, n_batch: int = N_BATCH) -> Iterator[list[Record]]:
+        """Yield all records in the order of their ids, in batches of one state."""
+        condition = _postgres_tables.condition(where)
+        for _, rows in self._walk("", "", condition, after_id, n_batch):
+            yield [_postgres_tables.record(row) for row in rows]
+
+    def walk_codes(
+        self, *, where: str | None = None, after_id: int = -1, n_batch: int = N_BATCH
+    ) -> Iterator[tuple[list[Record], Float32[np.ndarray, "n d"]]]:
+        """Yield records with their codes (n, d), in batches of one state."""
+        condition = _postgres_tables.condition(where)
+        joined = "JOIN {codes} AS c ON c.id = i.id"
+        for state, rows in self._walk(", c.code", joined, condition, after_id, n_batch):
+            codes = _postgres_tables.joined([row[-1] for row in rows], state.n_components)
+            yield [_postgres_tables.record(row[:-1]) for row in rows], codes
+
+    def count(self, where: str | None = None) -> int:
+        """Return how many images a filter lets through."""
+        condition = _postgres_tables.condition(where)
+
+        def work(connection: Connection) -> int:
+            parts = _postgres_tables.parts_of(connection, self._place.schema, ["images"])
+            return _postgres_spaces.count(connection, [images for (images,) in parts], condition)
+
+        return self._database.read(work)
+
+    def count_labels(self) -> dict[str | None, int]:
+        """Return how many images have each label."""
+
+        def work(connection: Connection) -> dict[str | None, int]:
+            counted: Counter[str | None] = Counter()
+            for (part,) in _postgres_tables.parts_of(connection, self._place.schema, ["images"]):
+                rows = connection.execute(f"SELECT label, count(*) FROM {part} GROUP BY label".encode())
+                for label, number in rows:
+                    counted[None if label is None else _postgres_text.read_text(label)] += number
+            return {label: counted[label] for label in sorted(counted, key=lambda label: (label is not None, label))}
+
+        return self._database.read(work)
+
+    def codes(self, ids: Int[np.ndarray, " n"] | Sequence[int]) -> Float32[np.ndarray, "n d"]:
+        """Return codes (n, d) in the order of the ids."""
+        wanted = [int(id_) for id_ in ids]
+
+        def work(connection: Connection) -> Float32[np.ndarray, "n d"]:
+            state = _postgres_tables.state_of(connection)
+            selected = f"SELECT id, code FROM {state.codes} WHERE id = ANY"
+            rows = _postgres_tables.rows_of(connection, selected, wanted)
+            there = _postgres_tables.check_there(wanted, rows)
+            return _postgres_tables.joined([rows[id_][1] for id_ in there], state.n_components)
+
+        return self._database.read(work)
+
+    def thumbnail(self, id: int) -> bytes | None:  # noqa: A002
+        """Return the thumbnail's bytes as they were added, or None."""
+        return self.thumbnails([id])[0]
+
+    def thumbnails(self, ids: Int[np.ndarray, " _"] | Sequence[int]) -> list[bytes | None]:
+        """Return the thumbnails of images in the order of their ids."""
+        wanted, selected = [int(id_) for id_ in ids], "SELECT id, data FROM thumbnails WHERE id = ANY"
+        rows = self._database.read(lambda connection: _postgres_tables.rows_of(connection, selected, wanted))
+        return [bytes(rows[id_][1]) if id_ in rows else None for id_ in wanted]
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Return a block in which all that this thread reads and searches is of one state."""
+        return self._database.snapshot()
+
+    def state(self) -> str:
+        """Return a short word that becomes another one with every change that is committed."""
+        return str(self._database.read(_postgres_tables.state_of).version)
+
+    def all_codes(self) -> _All:
+        """Return all ids, ascending, and their codes."""
+
+        def work(connection: Connection) -> _All:
+            state = _postgres_tables.state_of(connection)
+            key, kept = (state.epoch, state.n_changes), self._all
+            if kept is None or kept[0] != key:
+                kept = self._all = (key, self._everything(connection, state))
+            return kept[1]
+
+        return self._database.read(work)
+
+    def search(
+        self,
+        queries: Float[np.ndarray, "q d"],
+        k: int,
+        distance: Distance,
+        *,
+        where: str | None = None,
+        exclude: Int[np.ndarray, " q"] | None = None,
+        approximate: bool = False,
+    ) -> Neighbors:
+        """Return the k nearest codes of each query, codes as the encoder returns them."""
+
+        def work(connection: Connection) -> Neighbors:
+            state = _postgres_tables.state_of(connection)
+            check_codes(queries, "queries", state.n_components)
+            if k < 1:
+                raise InputError(f"expected k ≥ 1, came {k}")
+            measure, asked = Measure(distance, state.n_components), queries.astype(np.float64)
+            without = None if exclude is None else exclude.astype(np.int64)
+            space, missing = self._spaces.space(connection, state, where)
+            n_to_read, recall, find = self._options.n_to_read, 1.0, _postgres_search.exact
+            if approximate and self._is_prepared(connection, state, measure):
+                self._set_up_index(connection, _postgres_search.candidates(measure, k))
+                find = _postgres_search.approximate
+                whole, _ = self._spaces.space(connection, state, None)
+                recall = self._samples.recall(state, whole, measure, k, n_to_read=n_to_read)
+            ids, distances = find(space, measure, asked, k, without, n_to_read=n_to_read)
+            return Neighbors(ids, distances, space.n_searched, recall, missing)
+
+        return self._database.read(work)
+
+    def prepare_search(self, distance: Distance) -> None:
+        """Make the index for approximate search by a distance, on every shard, and measure what it finds."""
+        state = self._database.read(_postgres_tables.state_of)
+        measure = Measure(distance, state.n_components)
+        if not measure.can_be_indexed:
+            raise ConfigError(
+                f"codes of {state.n_components:,} dimensions cannot be indexed for the distance {distance.name}; "
+                "search exactly, or by another distance"
+            )
+        is_sharded = self._database.is_sharded
+        with self._database.alone() as connection:
+            _postgres_upkeep.make_index(connection, self._place.schema, measure, self._options, is_sharded=is_sharded)
+        none = np.zeros((0, state.n_components), np.float32)
+        for n_hits in _MEASURED:
+            self.search(none, n_hits, distance, approximate=True)
+        self._database.write(self._samples.store)
+
+    def percentiles(self, distances: Float[np.ndarray, "..."], distance: Distance) -> Float64[np.ndarray, "..."]:
+        """Return the per cent of pairs of the collection's images that are farther apart than each distance."""
+
+        def work(connection: Connection) -> Float64[np.ndarray, "..."]:
+            state = _postgres_tables.state_of(connection)
+            mirror = self._samples.mirror(state, self._spaces.space(connection, state, None)[0])
+            with self._lock:
+                return mirror.percentiles(distances, distance)
+
+        return self._database.read(work)
+
+    def verify(self) -> list[str]:
+        """Return what is wrong with the store, one sentence each; nothing where all is well."""
+        with self._database.walking() as connection:
+            return _postgres_checks.problems(connection, self._place.schema)
+
+    def compact(self) -> None:
+        """Give back the room that removed images and earlier codes took."""
+        with self._database.alone() as connection:
+            _postgres_upkeep.compact(connection, self._place.schema, is_sharded=self._database.is_sharded)
+
+    def backup(self, path: str) -> None:
+        """Write a consistent copy to a new file, an embedded collection, while others read and write."""
+        with self._database.walking() as connection:
+            _postgres_backup.write(connection, path)
+
+    def reencoding(self) -> Reencoding | None:
+        """Return where a change of model stands that was begun and not finished."""
+        return self._database.read(lambda connection: _postgres_tables.reencoding(connection, self._place.schema))
+
+    def begin_reencoding(self, fingerprint: str, n_components: int) -> Reencoding:
+        """Begin to put new codes beside the old ones, or go on with it."""
+        _postgres_reencoding.check_dimensions(n_components)
+        schema, is_sharded = self._place.schema, self._database.is_sharded
+        self._database.write(
+            lambda connection: _postgres_reencoding.begin(
+                connection, schema, fingerprint, n_components, is_sharded=is_sharded
+            )
+        )
+        return self.reencoding() or Reencoding(fingerprint, n_components, 0, len(self))
+
+    def unencoded(self, *, after_id: int = -1, n_batch: int = N_BATCH) -> list[Record]:
+        """Return the next records that have no new code, in the order of their ids."""
+        return self._database.read(lambda connection: _postgres_reencoding.unencoded(connection, after_id, n_batch))
+
+    def put_codes(self, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "n d"]) -> None:
+        """Keep new codes (n, d); those of ids that are gone meanwhile are dropped."""
+        self._database.write(lambda connection: _postgres_reencoding.put(connection, ids, codes))
+
+    def finish_reencoding(
+        self, facts: Mapping[str, str | None], attachments: Mapping[str, bytes | None] | None = None
+    ) -> None:
+        """Let the new codes take the place of the old ones, and facts and attachments with them, all at once."""
+        schema, attached = self._place.schema, attachments or {}
+        self._database.write(lambda connection: _postgres_reencoding.finish(connection, schema, facts, attached))
+
+    def drop_reencoding(self) -> None:
+        """Forget the new codes; the old ones stay."""
+        self._database.write(_postgres_reencoding.drop)
+
+    def close(self) -> None:
+        """Let go of the connections; a second call does nothing."""
+        self._database.close()
+        self._samples.clear()
+        self._all = None
+
+    def __enter__(self) -> Engine:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close."""
+        self.close()
+
+    def _walk(
+        self, more: str, joined: str, condition: _filter.Condition, after_id: int, n_batch: int
+    ) -> Iterator[tuple[State, list[tuple[Any, ...]]]]:
+        with self._database.walking() as connection:
+            state = _postgres_tables.state_of(connection)
+            statement = (
+                f"SELECT {_postgres_tables.RECORD}{more} FROM images AS i {joined.format(codes=state.codes)} "
+                f"WHERE i.id > %s AND {condition.sql} ORDER BY i.id"
+            )
+            values = [after_id, *_postgres_tables.bound(condition)]
+            for rows in _postgres_tables.walk(connection, statement, values, n_batch):
+                yield state, rows
+
+    def _everything(self, connection: Connection, state: State) -> _All:
+        blocks = list(self._spaces.whole(connection, state).read())
+        ids = np.concatenate([np.empty(0, np.int64), *(block[0] for block in blocks)])
+        codes = np.concatenate([np.empty((0, state.n_components), np.float32), *(block[1] for block in blocks)])
+        order = np.argsort(ids, kind="stable")
+        ids, codes = ids[order], codes[order]
+        ids.flags.writeable = codes.flags.writeable = False
+        return ids, codes
+
+    def _is_prepared(self, connection: Connection, state: State, measure: Measure) -> bool:
+        asked = "SELECT count(*) FROM prepared WHERE (epoch, key) = (%s, %s)"
+        return measure.can_be_indexed and bool(_postgres_database.value(connection, asked, state.epoch, measure.key))
+
+    def _set_up_index(self, connection: Connection, n_candidates: int) -> None:
+        wanted = max(self._options.hnsw_ef_search, min(n_candidates, _MOST_HITS_OF_INDEX))
+        settings = "set_config('hnsw.ef_search', %s, true)"
+        if self._database.vector_version >= _COUNTED:
+            settings += ", set_config('hnsw.iterative_scan', 'strict_order', true)"
+        connection.execute(f"SELECT {settings}".encode(), (str(wanted),))

@@ -1,0 +1,1 @@
+"""Beyond one machine: bulk encoding, and clusters of engines."""

@@ -1,0 +1,76 @@
+"""Connections to the servers of a cluster, and their refusals in one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import psycopg
+
+from zehn.engines import _postgres_address
+from zehn.errors import CollectionError
+
+Connection = psycopg.Connection[Any]
+
+_SECONDS_TO_CONNECT = 10
+_SECRETS = ("password", "sslpassword")
+
+
+@contextmanager
+def opened(name: str, url: str) -> Iterator[Connection]:
+    """Open a connection to a server, each statement of which is committed by itself.
+
+    Raises:
+        CollectionError: it does not answer.
+
+    """
+    try:
+        # an address that names a collection will do
+        connection = psycopg.connect(
+            _postgres_address.parse(url).server, autocommit=True, connect_timeout=_SECONDS_TO_CONNECT
+        )
+    except psycopg.Error as error:
+        raise CollectionError(
+            f"the {name} ({_postgres_address.shown(url)}) does not answer: {said(error, url)}; check its address, and "
+            "that it is running"
+        ) from error
+    with connection:
+        yield connection
+
+
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """Turn what a server refuses into an error that names it.
+
+    Raises:
+        CollectionError: it refused.
+
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise CollectionError(
+            f"the {name} refused: {said(error)}; give a user who may do that, such as postgres, or mend what it says"
+        ) from error
+
+
+def said(error: psycopg.Error, url: str = "") -> str:
+    """Return what a server said, in one line, without the password of an address."""
+    text = " ".join(f"{error.diag.message_primary or error} {error.diag.message_detail or ''}".split())
+    return _postgres_address.parse(url).masked(text) if url else text
+
+
+def value(connection: Connection, statement: str, *values: Any) -> Any:
+    """Return the first column of the first row, or None."""
+    row = connection.execute(statement.encode(), values or None).fetchone()
+    return row[0] if row else None
+
+
+def without_password(url: str) -> str:
+    """Return an address with no password in it."""
+    parts = urlsplit(url)
+    credentials, at, host = parts.netloc.rpartition("@")
+    query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] not in _SECRETS])
+    return urlunsplit(parts._replace(netloc=f"{credentials.partition(':')[0]}{at}{host}", query=query))
