@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; CI calls the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test check format lint types layers smoke clean
+.PHONY: help setup browser run test check format lint types layers smoke bench docs docs-commands docs-licences docs-figures wheel sbom clean
 
 bin := .venv/bin
 ifeq ($(strip $(ZEHN_DATA)),)
@@ -11,6 +11,7 @@ export ZEHN_DATA
 endif
 ARGS ?=
 OUT ?= runs/smoke
+RUN ?= runs/cifar10-robust
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -46,5 +47,29 @@ layers: setup
 smoke: setup ## the whole pipeline, small, on the real data
 	@$(bin)/zehn run --preset smoke --out $(OUT) $(ARGS)
 
+docs: setup ## the documentation as a site in site/, strict, offline: open site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --quiet
+	@echo "docs: site/index.html"
+
+docs-commands: setup ## docs/reference/commands.md anew, from the parser
+	@$(bin)/python scripts/commands.py
+
+docs-licences: setup ## docs/reference/licences.md anew, from the packages' metadata
+	@$(bin)/python scripts/licences.py
+
+docs-figures: setup ## the tutorials' figures anew, from a run (RUN=runs/cifar10-robust)
+	@$(bin)/python scripts/figures.py $(RUN)
+
+wheel: setup ## build the wheel, install it into an empty environment, try it there
+	@PYTHON=$(abspath $(bin))/python scripts/wheel_smoke.sh
+
+sbom: setup ## sbom.json: every installed package with version and licence (CycloneDX)
+	@$(bin)/cyclonedx-py environment --pyproject pyproject.toml --of JSON -o sbom.json $(bin)/python
+	@echo "sbom: sbom.json"
+
+bench: setup ## Zehn beside its peers, by turns: docs/benchmarks.md (about an hour; ARGS="search --sizes 60000")
+	@benchmarks/bench/peers.sh
+	@$(bin)/python -m benchmarks.bench $(ARGS)
+
 clean: ## remove what builds and tests leave behind (not runs/, not data/)
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site sbom.json

@@ -86,8 +86,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "robust": {"n_train": 0, "n_seen": 400_000, "n_queries": 2_000, "severities": [1, 2, 3, 4, 5]},
     },
 }
-"""What each preset changes of the defaults: ``smoke`` takes a few minutes, ``quick`` about twenty, ``standard`` about an
-hour on two cores; ``full`` is how the weights that ship were trained."""
+"""What each preset changes of the defaults: ``smoke`` takes a few minutes, ``quick`` about twenty, ``standard`` about
+an hour on two cores; ``full`` is how the weights that ship were trained."""
 
 _LEAST: Mapping[str, Mapping[str, float]] = {
     "data": {"image_size": 28, "validation_share": 0.0, "n_train": 0, "n_test": 0},

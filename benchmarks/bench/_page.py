@@ -1,0 +1,215 @@
+"""docs/benchmarks.md and its plots, from the raw figures alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench import _billion, _figures, _plots, _protocol
+from benchmarks.bench._figures import shown_rate, shown_seconds
+from benchmarks.bench._protocol import Comparison, Goal
+
+Result = Mapping[str, Any]
+_HOW = """Zehn against what a user would pick instead. `make bench` measures and writes this page: nothing on it is
+written by hand. Each peer runs in a process of its own and is ready before the clock runs; all do the same work on the
+same cores with as many threads, by turns (A B C, B C A, …). What they answer is compared first, and who answers
+otherwise is left out. A figure is the median over all turns; "times as fast" is the other's median over Zehn's, with a
+95 % interval from drawing whole turns anew (bootstrap). Who stands "beside" is shown and is none of those whom the goal
+names. Raw figures are in `runs/bench/*/*.json`."""
+_BUSY = 1.5
+"""A load above so many programs a core makes a figure doubtful, and the page says so."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A goal, and what came."""
+
+    what: str
+    ours: str
+    theirs: str
+    ratio: str
+    goal: str
+    is_met: bool
+
+
+def write(path: Path, folder: Path) -> None:
+    """Write the page from a folder of results; nothing happens where there is none."""
+    found = results(folder)
+    if not found:
+        return
+    images = path.parent / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    parts = [_head(folder, found), _short(found)]
+    for comparison, cases in found:
+        parts.append(_section(comparison, cases, _plots.draw(comparison, cases, images)))
+    parts += [_growth(found), _billion.section(found, _machine(folder))]
+    path.write_text("\n\n".join(part.strip() for part in parts if part) + "\n", encoding="utf-8")
+
+
+def results(folder: Path) -> list[tuple[Comparison, list[Result]]]:
+    """Return what was measured, by comparison, cases in the order of their sizes."""
+    found = []
+    for name in _protocol.names():
+        read = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / name).glob("*.json"))]
+        if read:
+            by_size = sorted(read, key=lambda one: (str(one["case"].get("distance", "")), one["case"].get("n", 0)))
+            found.append((_protocol.load(name), by_size))
+    return found
+
+
+def verdicts(comparison: Comparison, result: Result) -> Iterator[Verdict]:
+    """Yield what each goal of a comparison asks for and what came of one case."""
+    for goal in comparison.goals:
+        ours = result["peers"].get(goal.of, {})
+        name = f"{comparison.title}: {_shown_case(result['case'])}"
+        if not ours.get("turns"):
+            yield Verdict(name, "failed", "", "", _shown_goal(goal), is_met=False)
+            continue
+        if goal.seconds is not None:
+            took = _figures.median(ours["turns"])
+            met = took <= goal.seconds
+            yield Verdict(f"{ours['title']}, cold", shown_seconds(took), "–", "–", _shown_goal(goal), is_met=met)
+            continue
+        best = goal.over or _figures.best_of(result["peers"])
+        theirs = result["peers"].get(best or "", {})
+        if not theirs.get("turns"):
+            continue
+        ratio = _figures.times_as_fast(ours["turns"], theirs["turns"])
+        yield Verdict(
+            name,
+            _shown_speed(comparison, result, ours),
+            f"{theirs['title']}: {_shown_speed(comparison, result, theirs)}",
+            f"{ratio.value:.2f} × [{ratio.low:.2f}, {ratio.high:.2f}]",
+            _shown_goal(goal),
+            is_met=ratio.value >= (goal.ratio or 0),
+        )
+
+
+def lines_of(comparison: Comparison, result: Result) -> list[str]:
+    """Return what is printed when a case is done."""
+    peers = result["peers"].values()
+    shown = [
+        f"{one['title']}: {_shown_speed(comparison, result, one) if one.get('turns') else 'left out'}" for one in peers
+    ]
+    met = [
+        f"{one.goal} wanted, {one.ours if one.ratio == '–' else one.ratio}: {'met' if one.is_met else 'NOT met'}"
+        for one in verdicts(comparison, result)
+    ]
+    return [*shown, *met]
+
+
+def _head(folder: Path, found: Sequence[tuple[Comparison, list[Result]]]) -> str:
+    machine, cases = _machine(folder), [one for _, of in found for one in of]
+    dates, commits = sorted(one["date"] for one in cases), sorted({one["machine"]["commit"] for one in cases})
+    loads = [load for one in cases for load in one["load"]]
+    busy = sum(max(one["load"]) > _BUSY * one["machine"]["cores"] for one in cases)
+    used = {pair for one in cases for peer in one["peers"].values() for pair in peer.get("versions", {}).items()}
+    doubt = (
+        f"\n\n**{busy} of {len(cases)} cases were measured while other programs wanted the cores: read ratios, not "
+        "times, and measure again on a quiet machine (`make bench ARGS=--again`).**"
+        if busy
+        else ""
+    )
+    return f"""# Benchmarks
+
+{_HOW}
+
+{machine["processor"]}, {machine["cores"]} cores, {machine["memory_gb"]:.0f} GB, {_threads(cases)} threads for everyone;
+{dates[0]} to {dates[-1]}, commit {", ".join(commits)}; load while measured {min(loads):.1f} to {max(loads):.1f}.{doubt}
+
+{", ".join(f"{name} {version}" for name, version in sorted(used))}."""
+
+
+def _threads(cases: Sequence[Result]) -> str:
+    return " or ".join(str(one) for one in sorted({case["threads"] for case in cases}))
+
+
+def _short(found: Sequence[tuple[Comparison, list[Result]]]) -> str:
+    rows = [one for comparison, cases in found for case in cases for one in verdicts(comparison, case)]
+    lines = ["| work | Zehn | best peer | times as fast | goal | |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {' | '.join((one.what, one.ours, one.theirs, one.ratio, one.goal))} | {'met' if one.is_met else '**no**'} |"
+        for one in rows
+    ]
+    n_met = sum(one.is_met for one in rows)
+    if not rows:
+        return ""
+    return f"## In short\n\n{n_met} of {len(rows)} goals are met.\n\n" + "\n".join(lines)
+
+
+def _section(comparison: Comparison, cases: Sequence[Result], plot: Path | None) -> str:
+    lines = [f"## {comparison.title}", "", comparison.what, ""]
+    lines += [f"| | {' | '.join(_COLUMNS)} |", "|---" * (len(_COLUMNS) + 1) + "|"]
+    failed: list[str] = []
+    for case in cases:
+        lines.append(f"| **{_shown_case(case['case'])}** |" + " |" * len(_COLUMNS))
+        lines += [_row(case, name) for name, one in case["peers"].items() if one.get("turns")]
+        failed += [
+            f"{one['title']} at {_shown_case(case['case'])}: {one['failed'].splitlines()[0]}"
+            for one in case["peers"].values()
+            if "failed" in one
+        ]
+    if failed:
+        lines += ["", f"Left out: {'; '.join(failed)}."]
+    if plot:
+        lines += ["", f"![{comparison.title}](images/{plot.name})"]
+    return "\n".join(lines)
+
+
+_COLUMNS = ("median", "99 of 100", "a second", "processor s", "Zehn is … times as fast", "got ready in", "memory")
+
+
+def _row(result: Result, name: str) -> str:
+    one, zehn = result["peers"][name], result["peers"].get("zehn", {})
+    middle, late = _figures.median(one["turns"]), _figures.p99(one["turns"])
+    n_pieces = sum(len(turn) for turn in one["turns"])
+    ratio = "–"
+    if zehn.get("turns") and not name.startswith("zehn"):
+        fast = _figures.times_as_fast(zehn["turns"], one["turns"])
+        ratio = f"{fast.value:.2f} [{fast.low:.2f}, {fast.high:.2f}]"
+    cells = (
+        shown_seconds(middle), shown_seconds(late) if late else "–",
+        shown_rate(result["n_items"] / middle), shown_seconds(sum(one["processor_s"]) / n_pieces), ratio,
+        shown_seconds(one["facts"].get("build_s", one["facts"]["ready_s"])), f"{one['peak_mb']:,.0f} MB",
+    )  # fmt: skip
+    beside = " (beside)" if one["is_beside"] else ""
+    return f"| {one['title']}{beside} | {' | '.join(cells)} |"
+
+
+def _growth(found: Sequence[tuple[Comparison, list[Result]]]) -> str:
+    lines = ["| work | who | sizes | exponent of the time |", "|---|---|---|---|"]
+    for comparison, cases in found:
+        for distance, who, sizes, seconds in _plots.series(comparison, cases):
+            fitted = _figures.exponent(sizes, seconds)
+            if fitted is not None:
+                what = f"{comparison.title}{', ' + distance if distance else ''}"
+                within = f"{min(sizes):,.0f} to {max(sizes):,.0f} ({len(sizes)})"
+                lines.append(f"| {what} | {who} | {within} | {fitted.value:.2f} ± {fitted.high - fitted.value:.2f} |")
+    if len(lines) == 2:
+        return ""
+    return (
+        "## How cost grows\n\nTime (of a query, where there are queries) fitted as a power of the number of images or "
+        "codes, by least squares of logarithms, with 1.96 standard errors.\n\n" + "\n".join(lines)
+    )
+
+
+def _machine(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "machine.json").read_text(encoding="utf-8"))
+
+
+def _shown_case(case: Mapping[str, Any]) -> str:
+    return ", ".join(f"{value:,}" if isinstance(value, int) else str(value) for value in case.values())
+
+
+def _shown_speed(comparison: Comparison, result: Result, one: Mapping[str, Any]) -> str:
+    middle, n = _figures.median(one["turns"]), result["n_items"]
+    return f"{shown_rate(n / middle)} {comparison.unit.split()[0]}s/s" if n > 1 else shown_seconds(middle)
+
+
+def _shown_goal(goal: Goal) -> str:
+    if goal.seconds is not None:
+        return f"≤ {goal.seconds:g} s"
+    return f"≥ {goal.ratio:g} ×{' ' + goal.over.replace('_', ' ') if goal.over else ''}"

@@ -1,0 +1,51 @@
+"""The ten nearest of many codes, exact, many queries at once."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from benchmarks.bench import _data, _neighbours
+from benchmarks.bench._protocol import Case, Comparison, Goal, Work, nearest_alike
+
+SIZES = [60_000, 250_000, 1_000_000, 10_000_000]
+_N_QUERIES = {60_000: 10_000, 250_000: 4_000, 1_000_000: 1_000, 10_000_000: 100}
+_WORK = 1_000_000_000
+"""Queries × codes for other sizes."""
+_FEW = ("euclidean", "manhattan")
+
+
+def _n_queries(case: Case) -> int:
+    return _N_QUERIES.get(case["n"], max(100, min(10_000, _WORK // case["n"])))
+
+
+def _play(search: _neighbours.Search, case: Case, built: float) -> Work:
+    asked = _data.queries(_n_queries(case))
+
+    def turn() -> list[float]:
+        began = time.perf_counter()
+        search(asked)
+        return [time.perf_counter() - began]
+
+    return Work(turn, _neighbours.answer_of(search, min(500, len(asked))), {"build_s": built})
+
+
+def _cases(given: Any) -> list[dict[str, Any]]:
+    chosen = _neighbours.cases(SIZES, _FEW, given)
+    return [one for one in chosen if given.sizes or one["n"] < _neighbours.MANY or one["distance"] in _FEW]
+
+
+COMPARISON = Comparison(
+    name="batch_search",
+    title="The ten nearest, many queries at once",
+    what="10,000 queries at 60,000 codes, 1,000 at a million, 100 at ten million, handed over as one array.",
+    unit="query",
+    minutes="11",
+    cases=_cases,
+    peers=_neighbours.peers(_play, threaded=True),
+    goals=(Goal(1.0),),
+    n_items=_n_queries,
+    compare=nearest_alike,
+    grows="n",
+    n_turns=7,
+)

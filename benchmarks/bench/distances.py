@@ -1,0 +1,103 @@
+"""The mission's own step: the distances of 20 queries to all images, sorted."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from benchmarks.bench import _data, _neighbours
+from benchmarks.bench._protocol import ZEHN, Answer, Case, Comparison, Goal, Work, peer
+
+SIZES = [15_000, 60_000, 240_000, 1_000_000]
+_N_QUERIES = 20
+_SCIPY = {"manhattan": "cityblock", "chebyshev": "chebyshev", "cosine": "cosine", "mahalanobis": "mahalanobis"}
+
+
+def _work(sort: Any) -> Work:
+    def turn() -> list[float]:
+        began = time.perf_counter()
+        sort()
+        return [time.perf_counter() - began]
+
+    def answer() -> dict[str, np.ndarray]:
+        ids, distances = sort()
+        return {"ids": ids, "distances": distances}
+
+    sort()
+    return Work(turn, answer)
+
+
+@peer("Zehn", ZEHN)
+def zehn(case: Case) -> Work:
+    """All codes as the nearest of each query."""
+    from zehn import distances, engines
+
+    codes, asked = _data.codes(case["n"]), _data.queries(_N_QUERIES)
+    distance = distances.get(case["distance"], np.zeros(_data.N_COMPONENTS), _data.covariance())
+    mirror = engines.Mirror(np.arange(len(codes)), codes)
+    return _work(lambda: mirror.search(asked, len(codes), distance)[:2])
+
+
+@peer("Zehn, distances and argsort", ZEHN)
+def zehn_between(case: Case) -> Work:
+    """The distances of all pairs, sorted by the user."""
+    from zehn import distances
+
+    codes, asked = _data.codes(case["n"]), _data.queries(_N_QUERIES)
+
+    def sort() -> tuple[np.ndarray, np.ndarray]:
+        mean = np.zeros(_data.N_COMPONENTS)
+        found = distances.between(case["distance"], asked, codes, mean, _data.covariance())
+        order = np.argsort(found, axis=1)
+        return order, np.take_along_axis(found, order, axis=1)
+
+    return _work(sort)
+
+
+@peer("scipy cdist + argsort")
+def scipy(case: Case) -> Work:
+    """As one would write it."""
+    from scipy.spatial.distance import cdist
+
+    codes, asked = _data.codes(case["n"]).astype(np.float64), _data.queries(_N_QUERIES).astype(np.float64)
+    more = {"VI": np.linalg.inv(_data.covariance())} if case["distance"] == "mahalanobis" else {}
+    name: Any = _SCIPY.get(case["distance"], "euclidean")
+
+    def sort() -> tuple[np.ndarray, np.ndarray]:
+        found = cdist(asked, codes, name, **more)
+        order = np.argsort(found, axis=1)
+        return order, np.take_along_axis(found, order, axis=1)
+
+    return _work(sort)
+
+
+def _cases(given: Any) -> list[dict[str, Any]]:
+    wanted = given.distances or _neighbours.DISTANCES
+    return [
+        {"n": n, "distance": distance}
+        for n in given.sizes or SIZES
+        for distance in wanted
+        if given.sizes or n == 60_000 or distance == "euclidean"
+    ]
+
+
+def _compare(reference: Answer, answer: Answer, case: Case) -> str:  # noqa: ARG001
+    off = np.abs(reference["distances"] - answer["distances"]).max() / np.abs(reference["distances"]).max()
+    return "" if off < 1e-5 else f"distances differ by up to {off:.2g} of the largest"
+
+
+COMPARISON = Comparison(
+    name="distances",
+    title="Distances of 20 queries to all images, sorted",
+    what="From codes (20, 10) and (n, 10) to ids and distances of all n, nearest first, for each query.",
+    unit="batch of 20",
+    minutes="2",
+    cases=_cases,
+    peers=[zehn, zehn_between, scipy],
+    goals=(Goal(3.0),),
+    compare=_compare,
+    grows="n",
+    seconds=10,
+)
