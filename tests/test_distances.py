@@ -165,3 +165,48 @@ def test_many_queries_go_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ours("correlation", TRAINING[:50], TRAINING)
     monkeypatch.setattr("zehn.distances._CHUNK_BYTES", 8 * 500 * 7)
     np.testing.assert_array_equal(ours("correlation", TRAINING[:50], TRAINING), whole)
+
+
+@pytest.mark.parametrize("name", distances.names())
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_all_codes_are_ranked_as_by_a_stable_sort(name: str, n_threads: int) -> None:
+    codes = np.repeat(TRAINING, 3, axis=0)[np.random.default_rng(1).permutation(1_500)].astype(np.float32)
+    queries = codes[:20]
+    places, found = distances.ranked(name, queries, codes, MEAN, COVARIANCE, n_threads=n_threads)
+    apart = ours(name, queries, codes)
+    expected = np.argsort(apart, axis=1, kind="stable")
+    np.testing.assert_array_equal(places, expected)
+    np.testing.assert_array_equal(found, np.take_along_axis(apart, expected, axis=1))
+    np.testing.assert_allclose(found, np.sort(by_scipy(name, queries, codes), axis=1), rtol=2e-6, atol=1e-7)
+    assert places.dtype == np.int64
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["euclidean", "manhattan", "chebyshev"])
+@given(st.integers(0, 300), st.integers(0, 2**32 - 1))
+def test_ranks_are_those_of_scipy_s_distances_ties_by_place(name: str, n: int, seed: int) -> None:
+    # few whole numbers: nearly every distance is tied
+    codes = np.random.default_rng(seed).integers(-2, 3, size=(n, 4)).astype(np.float32)
+    queries = np.arange(8, dtype=np.float32).reshape(2, 4)
+    places, found = distances.ranked(name, queries, codes)
+    expected = by_scipy(name, queries, codes)
+    np.testing.assert_array_equal(places, np.argsort(expected, axis=1, kind="stable"))
+    np.testing.assert_array_equal(found, np.sort(expected, axis=1).astype(np.float32))
+
+
+def test_ranking_takes_any_size_of_numbers() -> None:
+    codes = np.array([[3e38], [0], [1e-45], [1], [-0.0], [1e-30], [65_536], [0.5]], np.float32)
+    places, found = distances.ranked("manhattan", np.zeros((1, 1), np.float32), codes)
+    assert places.tolist() == [[1, 4, 2, 5, 7, 3, 6, 0]]
+    np.testing.assert_array_equal(found[0], codes[places[0], 0])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 16, 499])
+def test_a_code_is_at_0_from_itself_however_many_are_prepared_with_it(n: int) -> None:
+    distance = distances.get("mahalanobis", MEAN, COVARIANCE)
+    np.testing.assert_array_equal(distance.prepare(TRAINING[:n]), distance.prepare(TRAINING)[:n])
+
+
+def test_ranking_refuses_codes_of_two_sizes() -> None:
+    with pytest.raises(InputError, match="queries have 4 dimensions but codes 10"):
+        distances.ranked("euclidean", np.zeros((2, 4)), np.zeros((3, 10)))

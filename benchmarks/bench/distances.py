@@ -31,29 +31,13 @@ def _work(sort: Any) -> Work:
 
 @peer("Zehn", ZEHN)
 def zehn(case: Case) -> Work:
-    """All codes as the nearest of each query."""
-    from zehn import distances, engines
-
-    codes, asked = _data.codes(case["n"]), _data.queries(_N_QUERIES)
-    distance = distances.get(case["distance"], np.zeros(_data.N_COMPONENTS), _data.covariance())
-    mirror = engines.Mirror(np.arange(len(codes)), codes)
-    return _work(lambda: mirror.search(asked, len(codes), distance)[:2])
-
-
-@peer("Zehn, distances and argsort", ZEHN)
-def zehn_between(case: Case) -> Work:
-    """The distances of all pairs, sorted by the user."""
+    """One public call."""
     from zehn import distances
+    from zehn.codes import count_threads
 
     codes, asked = _data.codes(case["n"]), _data.queries(_N_QUERIES)
-
-    def sort() -> tuple[np.ndarray, np.ndarray]:
-        mean = np.zeros(_data.N_COMPONENTS)
-        found = distances.between(case["distance"], asked, codes, mean, _data.covariance())
-        order = np.argsort(found, axis=1)
-        return order, np.take_along_axis(found, order, axis=1)
-
-    return _work(sort)
+    mean, covariance = np.zeros(_data.N_COMPONENTS), _data.covariance()
+    return _work(lambda: distances.ranked(case["distance"], asked, codes, mean, covariance, n_threads=count_threads()))
 
 
 @peer("scipy cdist + argsort")
@@ -95,7 +79,7 @@ COMPARISON = Comparison(
     unit="batch of 20",
     minutes="2",
     cases=_cases,
-    peers=[zehn, zehn_between, scipy],
+    peers=[zehn, scipy],
     goals=(Goal(3.0),),
     compare=_compare,
     grows="n",

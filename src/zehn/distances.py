@@ -12,11 +12,12 @@ distances have one more column for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from zehn.errors import ConfigError, InputError, UnknownNameError
 
@@ -109,17 +110,49 @@ def between(
         InputError: codes that are no numbers, or queries and codes of two numbers of dimensions.
 
     """
-    if queries.shape[1] != codes.shape[1]:
-        raise InputError(f"queries have {queries.shape[1]} dimensions but codes {codes.shape[1]}; use one model")
     distance = get(name, code_mean, code_covariance)
-    prepared_queries = distance.prepare(queries.astype(np.float64))
-    prepared = distance.prepare(codes.astype(np.float64))
+    asked, prepared = _prepared(distance, queries, codes)
     found = np.empty((len(queries), len(codes)), dtype=np.float32)
     step = max(1, _CHUNK_BYTES // (8 * max(1, len(codes))))
     for start in range(0, len(queries), step):
         part = slice(start, start + step)
-        found[part] = distance.finish(base_distances(prepared_queries[part], prepared, distance.metric))
+        found[part] = distance.finish(base_distances(asked[part], prepared, distance.metric))
     return found
+
+
+def ranked(
+    name: str,
+    queries: Float[np.ndarray, "q _"],
+    codes: Float[np.ndarray, "n _"],
+    code_mean: Float[np.ndarray, " d"] | None = None,
+    code_covariance: Float[np.ndarray, "d d"] | None = None,
+    *,
+    n_threads: int = 1,
+) -> tuple[Int64[np.ndarray, "q n"], Float32[np.ndarray, "q n"]]:
+    """Return the places of all codes and their distances for every query, nearest first, ties by place.
+
+    The distances are those of :func:`between`. For the nearest alone an engine is quicker.
+
+    Raises:
+        UnknownNameError: there is no such distance.
+        ConfigError: mahalanobis without the covariance.
+        InputError: codes that are no numbers, or queries and codes of two numbers of dimensions.
+
+    """
+    distance = get(name, code_mean, code_covariance)
+    asked, prepared = _prepared(distance, queries, codes)
+    places = np.empty((len(queries), len(codes)), np.int64)
+    found = np.empty(places.shape, np.float32)
+
+    def rank(row: int) -> None:
+        base = base_distances(asked[row : row + 1], prepared, distance.metric)[0]
+        values = distance.finish(base).astype(np.float32)
+        places[row] = _order(values)
+        found[row] = values[places[row]]
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(rank, range(len(queries))))
+    return places, found
 
 
 def base_distances(
@@ -130,6 +163,23 @@ def base_distances(
 
     scipy_metric: Any = {"l2": "euclidean", "l1": "cityblock", "linf": "chebyshev"}[metric]
     return cdist(queries, codes, scipy_metric)
+
+
+def _prepared(
+    distance: Distance, queries: Float[np.ndarray, "q _"], codes: Float[np.ndarray, "n _"]
+) -> tuple[Float64[np.ndarray, "q p"], Float64[np.ndarray, "n p"]]:
+    if queries.shape[1] != codes.shape[1]:
+        raise InputError(f"queries have {queries.shape[1]} dimensions but codes {codes.shape[1]}; use one model")
+    return distance.prepare(queries.astype(np.float64)), distance.prepare(codes.astype(np.float64))
+
+
+def _order(values: Float32[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """Return the places of numbers that are not negative, ascending, ties by place."""
+    # as bits they sort like whole numbers (−0.0 but for the sum), and NumPy sorts 16 bits by counting: a third of the
+    # time that a stable argsort of the numbers takes
+    bits = (values + np.float32(0)).view(np.uint32)
+    order = np.argsort(bits.astype(np.uint16), kind="stable")
+    return order[np.argsort((bits >> 16).astype(np.uint16)[order], kind="stable")]
 
 
 def _same(values: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
@@ -177,11 +227,15 @@ def _mahalanobis(code_mean: np.ndarray | None, code_covariance: np.ndarray | Non
     if not np.isfinite(code_covariance).all():
         raise InputError("mahalanobis: the model's covariance holds NaN or infinity; train the model again")
     center = 0.0 if code_mean is None else code_mean.astype(np.float64)
-    whitening = _whitening(code_covariance).T
+    whitening = _whitening(code_covariance)
+
+    def whitened(codes: Exact) -> Exact:
+        # a product of matrices rounds a row by itself in another way, and a code is to be at 0 from itself
+        return np.einsum("nd,pd->np", codes - center, whitening)
+
     return Distance(
-        "mahalanobis", "l2", lambda codes: (codes - center) @ whitening, _same, len(code_covariance),
-        is_described=True, _linear=lambda _: whitening.T,
-    )  # fmt: skip
+        "mahalanobis", "l2", whitened, _same, len(code_covariance), is_described=True, _linear=lambda _: whitening
+    )
 
 
 _MAKERS: dict[str, Callable[[np.ndarray | None, np.ndarray | None], Distance]] = {

@@ -69,6 +69,16 @@ def test_what_was_skipped_is_said(place: Path, run: Run, capsys: pytest.CaptureF
     assert (counts["images"], counts["new"], counts["skipped"], counts["parts"]) == (N, 0, 1, 1)
 
 
+def test_another_model_or_fit_than_the_collections_is_refused_before_the_work(place: Path, run: Run) -> None:
+    run("index", "create", "mine")
+    for words, came in ((("--model", "cifar10-reconstruction"), "came zehn-"), (("--fit", "pad"), "and pad;")):
+        said = encode(run, "photos", "--out", "codes/", "--into", "mine", *words, code=2)
+        assert "expected the model and the fit of mine" in said
+        assert came in said
+    assert not (place / "codes").exists()
+    assert "6 images loaded" in encode(run, "photos", "--out", "codes/", "--into", "mine", "--model", "cifar10")
+
+
 def test_into_a_collection_with_its_own_model_and_fit(place: Path, run: Run) -> None:
     run("index", "create", "mine", "--model", "cifar10-reconstruction", "--fit", "pad")
     assert "6 images loaded into mine" in encode(run, "photos", "--out", "codes/", "--into", "mine")

@@ -111,13 +111,16 @@ def test_one_that_dies_ends_all_with_one_line_and_ctrl_c_saves(tmp_path: Path) -
         process_of(0, tmp_path)
 
 
-def test_a_batch_that_cannot_be_divided_is_told_once(tmp_path: Path) -> None:
-    uneven = begin(*words(tmp_path, "--devices", "2", batch_size=31))
-    printed, _ = uneven.communicate(timeout=900)
-    assert uneven.returncode == 2
-    told = [line for line in printed.splitlines() if line.startswith("zehn: ")]
-    assert len(told) == 1
-    assert told[0].startswith("zehn: a batch of 31 images cannot be divided evenly among 2 processes; set train.batch")
+def test_processes_that_were_begun_here_leave_it_to_the_one_that_began_them_to_complain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "note.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(path))
+    assert not processes.note("torchrun's own reads it on the screen", is_loss=False)
+    monkeypatch.setenv("ZEHN_LAUNCHED", str(os.getppid()))
+    assert processes.note("a batch of 31 images", is_loss=False)
+    told = json.loads(path.read_text())
+    assert (told["message"], told["is_loss"]) == ("a batch of 31 images", False)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from PIL import Image
 
 from zehn import Collection, images, store
 from zehn.collection import collections, exists, groups
+from zehn.engines import NewRecord
 from zehn.errors import (
     CollectionError,
     ConfigError,
@@ -216,6 +217,17 @@ def test_a_folder_that_is_not_mounted_loses_nothing(collection: Collection, fold
     assert collection.update().n_removed == 0
     assert collection.remove(folder) == 12
     assert collection.update().skipped == ()
+
+
+def test_images_within_a_shard_are_gone_with_it_alone(collection: Collection, folder: Path) -> None:
+    collection.add(folder)
+    shard = folder / "b.tar"
+    shard.write_bytes(b"of webdataset")
+    within = NewRecord(os.fsencode(shard / "q.png"), 10, 0, b"", 32, 32)
+    collection.engine.add([within], np.zeros((1, collection.engine.n_components), np.float32))
+    assert collection.update().n_removed == 0
+    shard.unlink()
+    assert collection.update().n_removed == 1
 
 
 def test_a_thorough_look_sees_what_size_and_time_hide(collection: Collection, folder: Path) -> None:

@@ -131,6 +131,23 @@ class TestExactSearch:
         engine.search(codes[:8], 10, of("euclidean", codes))
         assert read == ["all"]
 
+    def test_so_many_rows_at_the_same_distance_are_not_held_at_once(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_postgres_search, "_MOST_HELD", 100)
+        n_taken: list[int] = []
+        nearest = _postgres_search.Space.nearest
+
+        def counted(space: Any, order: str, values: Any, n_rows: int) -> Any:
+            n_taken.append(n_rows)
+            return nearest(space, order, values, n_rows)
+
+        monkeypatch.setattr(_postgres_search.Space, "nearest", counted)
+        codes = np.full((3_000, D), 0.5, np.float32)
+        engine.add(records(3_000), codes)
+        assert engine.search(codes[:1], 5, of("euclidean", some(50))).ids.tolist() == [[0, 1, 2, 3, 4]]
+        assert max(n_taken) <= 100
+
     def test_a_distance_without_a_description_is_searched_by_all_codes(self, engine: Engine) -> None:
         codes = some(300)
         ids = engine.add(records(300), codes)
@@ -531,6 +548,12 @@ class TestCollections:
             Collection.create("others", engine=f"{url}?collection=photos")
         with pytest.raises(ConfigError, match="expected a name such as photos"):
             Collection.create("./others", engine=url)
+        with pytest.raises(ConfigError, match=r"came 'postgresql://postgres:\*\*\*@") as refused:
+            Collection.create(url, engine="photos")
+        assert "secret" not in str(refused.value)
+        # what another name leads to does not matter
+        (home / "broken.zehn-url").write_text("")
+        assert places.name_of(f"{url}?collection=photos") == "photos"
         pointer.write_text("nonsense")
         with pytest.raises(CollectionError, match=r"photos\.zehn-url holds no URL"):
             Collection.open("photos")

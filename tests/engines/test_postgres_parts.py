@@ -53,11 +53,31 @@ def test_an_address_is_taken_apart_and_its_passwords_are_not_shown() -> None:
         ("postgres://me:x@%2Ftmp%2Fplace/images", "postgres://me:***@%2Ftmp%2Fplace/images"),
         ("postgresql://host/images?user=me&password=x", "postgresql://host/images?user=me&password=***"),
         ("postgresql://me:p@ss@host/images", "postgresql://me:***@host/images"),
+        # a password that is not as it should be in a URL is not shown either
+        ("postgresql://me:pa#ss@host/images", "postgresql://me:***@host/images"),
+        ("postgresql://me:pa/ss@host/images", "postgresql://me:***@host/images"),
+        ("postgresql://me:pa?ss@host/images?collection=a", "postgresql://me:***@host/images"),
+        ("postgresql://me:p@ss/word@host/images", "postgresql://me:***@host/images"),
+        ("postgresql://me:pa#ss", "postgresql://me:***"),
+        ("postgresql://host/images?PASSWORD=x&p%61ssword=y", "postgresql://host/images?password=***&password=***"),
         ("/a/path", "/a/path"),
     ],
 )
 def test_what_is_shown_of_an_address(address: str, shown: str) -> None:
     assert engines.masked(address) == shown
+
+
+@pytest.mark.parametrize("password", ["pa#ss", "pa/ss", "pa?ss", "p@ss/word", "12/34"])
+def test_a_password_that_is_not_as_in_a_url(password: str) -> None:
+    with pytest.raises(ConfigError, match="write %2F, %3F, %23 and %40") as refused:
+        _postgres_address.parse(f"postgresql://me:{password}@host/images")
+    assert all(part not in str(refused.value) for part in ("pa#", "pa/", "pa?", "word@", "p@", "12", "34"))
+
+
+def test_an_address_without_its_password() -> None:
+    without = _postgres_address.without_password
+    assert without(SECRET) == "postgresql://me@host:5432/images?collection=photos&application_name=x"
+    assert without("postgresql:///images?host=/run/a") == "postgresql:///images?host=/run/a"
 
 
 def test_the_collection_and_whether_shards_may_be_missing() -> None:
@@ -129,7 +149,10 @@ def test_a_server_that_cannot_be_reached(said: str, advice: str) -> None:
 
 
 def test_what_may_pass_is_tried_again_and_nothing_else() -> None:
-    for passing in (errors.SerializationFailure(), errors.DeadlockDetected(), errors.OperationalError("closed")):
+    for passing in (
+        errors.SerializationFailure(), errors.DeadlockDetected(), errors.OperationalError("closed"),
+        errors.ConnectionFailure(),
+    ):  # fmt: skip
         assert _postgres_errors.may_pass(passing)
     for staying in (
         errors.DiskFull(), errors.QueryCanceled(), errors.OperationalError("password authentication failed"),

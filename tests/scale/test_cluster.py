@@ -195,6 +195,43 @@ class TestLayout:
         with pytest.raises(CollectionError, match=r"shard 0 .* holds a collection a that was made there"):
             make(connection)
 
+    def test_another_coordinator_takes_nothing_away(
+        self, connection: Any, databases: list[str], postgres: Server
+    ) -> None:
+        make(connection)  # empty as yet
+        other = postgres.new_database()
+        cluster.init(other, databases[1:])
+        refused = pytest.raises(CollectionError, match=r"shard 0 .* holds a collection a that was made .* by another")
+        with psycopg.connect(other, autocommit=True) as theirs, refused:
+            make(theirs)
+        fill(connection, 10)
+        assert sum(_postgres_shards.count_rows(connection, "zehn_a")) == 10
+
+    def test_what_a_shard_refuses_is_not_taken_for_its_end(self, connection: Any) -> None:
+        shard = _postgres_shards.shards_of(connection)[1]
+
+        def ask(statement: str) -> None:
+            with _postgres_shards.direct(connection, shard) as own:
+                own.execute("SET statement_timeout = 50")
+                own.execute(statement.encode())
+
+        for statement, said in (("SELECT pg_sleep(9)", "statement timeout"), ("SELECT 1 / 0", "division by zero")):
+            with pytest.raises(CollectionError, match=rf"shard 1 \(.*\) refused: .*{said}; mend there what it says"):
+                ask(statement)
+        with pytest.raises(CollectionError, match=r"shard 1 \(.*\) does not answer"):
+            ask("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    def test_nobody_waits_for_ever_for_what_was_left_on_a_shard(
+        self, databases: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_postgres_shards, "SECONDS_TO_LOCK", 1)
+        cluster.init(databases[0], databases[1:])
+        with psycopg.connect(databases[0], autocommit=True) as connection, psycopg.connect(databases[1]) as left:
+            make(connection)
+            left.execute("LOCK TABLE zehn_a.images IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                fill(connection, 1)
+
 
 class TestUnfinished:
     def test_a_change_that_ends_leaves_nothing(self, connection: Any) -> None:

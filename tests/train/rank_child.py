@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from zehn import models, objectives, plugins
 from zehn.config import TrainConfig
+from zehn.errors import TrainingError
 from zehn.models import Network
 from zehn.shares import Share
 from zehn.train import diary, ranks, statistics, train
@@ -110,7 +111,7 @@ def look(case: str, together: Ranks = ALONE, architecture: str = "conv") -> dict
 def fit(folder: Path, together: Ranks = ALONE, architecture: str = "conv", order: str = "") -> dict[str, Any]:
     """Train, from the folder's last checkpoint if there is one; ``order`` is a signal for the last process."""
     net, resume = network(architecture), (folder / "checkpoints" / "last.ckpt").is_file()
-    x_train = draw(72, 1 if order != "other images" or together.is_first else 5)
+    x_train = draw(72, 1)
     (folder / f"process-{together.index}").write_text(str(os.getpid()))
     sends = order.isdecimal() and together.is_first
     tell = send_once(folder / f"process-{together.n - 1}", int(order)) if sends else None
@@ -118,6 +119,15 @@ def fit(folder: Path, together: Ranks = ALONE, architecture: str = "conv", order
         net, x_train, draw(22, 2), draw(9, 3), CONFIG, folder, seed=3, resume=resume, progress=tell, ranks=together
     )
     return {"history": history, "weights": net.state_dict()}
+
+
+def refusal(together: Ranks) -> str:
+    """Return what a process is told when one of them was given other images."""
+    try:
+        together.check_alike({}, {"test": draw(4, 0), "train": draw(4, together.index)})
+    except TrainingError as error:
+        return str(error)
+    return ""
 
 
 def send_once(path: Path, number: int) -> Any:
@@ -167,8 +177,9 @@ def main(task: str, folder: Path, *more: str) -> None:
     torch.set_num_threads(1)
     with ranks.joined("cpu") as together:
         if task == "objectives":
-            found = {case: look(case, together) for case in CASES}
+            found: dict[str, Any] = {case: look(case, together) for case in CASES}
             found |= {f"{case} of compact": look(case, together, "compact") for case in NORMALISED}
+            found["refusal"] = refusal(together)
         else:
             found = fit(folder, together, *more)
     torch.save(found, folder / f"found-{together.index}.pt")

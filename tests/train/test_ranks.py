@@ -14,7 +14,7 @@ from tests.train import rank_child as child
 from zehn.config import DistortConfig
 from zehn.errors import ConfigError
 from zehn.shares import WHOLE, Share
-from zehn.train import batches, checkpoints, distortion
+from zehn.train import batches, checkpoints, distortion, ranks
 from zehn.train.ranks import ALONE, Ranks
 
 RELATIVE = 1e-5
@@ -111,11 +111,26 @@ def test_one_process_that_is_to_stop_stops_all_and_any_number_goes_on(
     assert figures(alone["history"]) == pytest.approx(figures(unbroken[1][0]["history"]), rel=1e-4)
 
 
-def test_processes_that_were_given_different_images_refuse(tmp_path: Path) -> None:
-    processes = child.begin("fit", tmp_path, "conv", "other images")
-    for process, printed in zip(processes, child.ended(processes), strict=True):
-        assert process.returncode == 1
-        assert "TrainingError: process 1 of 2 was given other train than the first one" in printed
+def test_processes_that_were_given_different_images_refuse(seen: list[Any]) -> None:
+    for found in seen:
+        assert found["refusal"].startswith("process 1 of 2 was given other train than the first one")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "MASTER_ADDR, MASTER_PORT in the environment, .* but LOCAL_RANK is not there; begin the processes with"),
+        ({"LOCAL_RANK": "one"}, "but LOCAL_RANK is no number"),
+    ],
+)
+def test_what_torchrun_would_have_said_is_missed(
+    changes: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "here", "MASTER_PORT": "1"}
+    for name, value in {**given, **changes}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=message), ranks.joined("cpu"):
+        pass
 
 
 def test_a_process_by_itself_talks_to_nobody() -> None:

@@ -55,10 +55,10 @@ def encode_in_bulk(given: Namespace) -> int:
     from zehn.scale.encoding import encode as encode_all
 
     with Collection.open(given.into) if given.into else nullcontext() as collection:
-        own_model, own_fit = _made_with(collection)
+        model, fit = _made_with(given, collection)
         options = Options(
             batch=given.batch,
-            fit=given.fit or own_fit,
+            fit=fit,
             device=given.device,
             column=given.column,
             retry_skipped=given.retry_skipped,
@@ -67,7 +67,7 @@ def encode_in_bulk(given: Namespace) -> int:
             encoded = encode_all(
                 given.source,
                 given.out,
-                given.model or own_model,
+                model,
                 ray=given.ray,
                 n_workers=given.workers,
                 options=options,
@@ -78,11 +78,25 @@ def encode_in_bulk(given: Namespace) -> int:
     return 0
 
 
-def _made_with(collection: Collection | None) -> tuple[store.Model | str, str]:
-    """Return the model and the fit of a collection, or what they are where nothing is said."""
+def _made_with(given: Namespace, collection: Collection | None) -> tuple[store.Model | str, str]:
+    """Return the model and the fit: those of the collection, those that are asked for, or the usual ones.
+
+    Raises:
+        ConfigError: others are asked for than the collection's, which would show only once all is encoded.
+
+    """
     if collection is None:
-        return defaults.MODEL, defaults.FIT
-    return collection.model, collection.engine.facts()["fit"]
+        return given.model or defaults.MODEL, given.fit or defaults.FIT
+    from zehn.collection import keeping
+
+    fit, fingerprint = collection.engine.facts()["fit"], collection.model.fingerprint
+    asked = keeping.load(given.model)[0].fingerprint if given.model else fingerprint
+    if (asked, given.fit or fit) != (fingerprint, fit):
+        raise ConfigError(
+            f"expected the model and the fit of {given.into}, {fingerprint} and {fit}, came {asked} and "
+            f"{given.fit or fit}; leave --model and --fit out, or load into another collection"
+        )
+    return collection.model, fit
 
 
 def _is_folder(out: str) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zehn.train.ranks import Ranks
 
 _LAUNCHED = "ZEHN_LAUNCHED"
-"""Set for processes that this module began: they leave it to the one that began them to complain."""
+"""The process that began this one, if this module did: it is left to that one to complain."""
 _NOTE_PATH = "TORCHELASTIC_ERROR_FILE"
 """Where torchrun wants a process to write down what went wrong."""
 _FIRST_PORT, _N_PORTS = 15_000, 10_000
@@ -108,7 +108,7 @@ def launch(given: Namespace) -> None:
     n_nodes, n_devices = _numbers(given)
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, n_cores // n_devices)))
-    os.environ[_LAUNCHED] = "1"
+    os.environ[_LAUNCHED] = str(os.getpid())
     goes_on = "add --resume to go on" if hasattr(given, "resume") else "the same command goes on"
     with TemporaryDirectory(prefix="zehn-") as folder, _quiet():
         try:
@@ -202,7 +202,7 @@ def _require_torch() -> None:
 
 def _end_with_parent() -> None:
     """Stop as for SIGTERM, and save, when the process that began this one dies without a word."""
-    parent = os.getppid()
+    parent = int(os.environ[_LAUNCHED])  # it may be gone already
 
     def watch() -> None:
         while os.getppid() == parent:

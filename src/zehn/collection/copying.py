@@ -81,8 +81,8 @@ def copy(origin: str | Path, target: str | Path, *, progress: Progress | None = 
                 checksum = _compared(source, sink, progress)
             if checksum is None:
                 raise CollectionError(
-                    f"{places.name_of(address)} differs from {origin}, which changed while it was copied; give the "
-                    "same command again when nobody writes to it"
+                    f"{places.name_of(address)} differs from {engines.masked(str(origin))}, which changed while it was "
+                    "copied; give the same command again when nobody writes to it"
                 )
             return Copied(places.name_of(address), len(sink), checksum)
 

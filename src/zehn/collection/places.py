@@ -50,7 +50,7 @@ def name_of(address: str) -> str:
     Of a URL the password is not shown.
     """
     if "://" in address:
-        pointers = (path for path in home_path().glob(f"*{POINTER}") if _is_readable(path) and _url_in(path) == address)
+        pointers = (path for path in sorted(home_path().glob(f"*{POINTER}")) if _leads_to(path, address))
         return next((path.name.removesuffix(POINTER) for path in pointers), _masked(address))
     path = Path(address)
     return path.name.removesuffix(SUFFIX) if path.parent == home_path() else address
@@ -80,7 +80,8 @@ def check_free(name: str) -> None:
 
     """
     if "/" in name or os.sep in name or name.endswith(SUFFIX):
-        raise ConfigError(f"expected a name such as photos for a collection that an engine keeps, came {name!r}")
+        came = repr(_masked(name))
+        raise ConfigError(f"expected a name such as photos for a collection that an engine keeps, came {came}")
     for suffix in (SUFFIX, POINTER):
         path = home_path() / f"{_checked(name)}{suffix}"
         if path.exists():
@@ -99,10 +100,15 @@ def point(name: str, url: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # it may hold a password
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(f"{url}\n")
-            file.flush()
-            os.fsync(number)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(f"{url}\n")
+                file.flush()
+                os.fsync(number)
+        except BaseException:
+            # half of an address leads nowhere, and would keep its name
+            path.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise CollectionError(
             f"cannot write {path}: {error.strerror or error}; the collection is made: name it by its URL"
@@ -127,8 +133,11 @@ def _checked(name: str) -> str:
     return name
 
 
-def _is_readable(pointer: Path) -> bool:
-    return os.access(pointer, os.R_OK)
+def _leads_to(pointer: Path, url: str) -> bool:
+    try:
+        return _url_in(pointer) == url
+    except CollectionError:  # that of another collection, which is told when that one is opened
+        return False
 
 
 def _url_in(pointer: Path) -> str:

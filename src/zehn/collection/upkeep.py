@@ -156,9 +156,9 @@ def _is_gone(path: bytes, folders: Sequence[Source]) -> bool:
     """Say whether a file that is not there was deleted, rather than being on a disk or machine that is not at hand."""
     try:
         os.stat(path)  # noqa: PTH116 – bytes
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         pass
-    except OSError:  # it may be there: it cannot be looked at
+    except OSError:  # it may be there: it cannot be looked at, or lies within a tar or Parquet file
         return False
     in_folder = any(files.is_below(path, one.path) for one in folders)
     return in_folder or os.path.isdir(os.path.dirname(path))  # noqa: PTH112, PTH120 – bytes

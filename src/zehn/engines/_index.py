@@ -31,8 +31,11 @@ _TREE_SHARE = 100
 _TIED = 1e-6
 """Base distances that differ relatively by less may be equal once they are finished and rounded to float32."""
 
-Rerank = Callable[[Int64[np.ndarray, " q"], Int64[np.ndarray, "q m"]], Float[np.ndarray, "q m"]]
-"""Takes the places of queries and the ids of their candidates (−1 for none), returns the distances to rank them by."""
+Finish = Callable[
+    [Int64[np.ndarray, " q"], Int64[np.ndarray, "q m"], Float64[np.ndarray, "q m"]], Float[np.ndarray, "q m"]
+]
+"""Takes the places of queries, the ids of their candidates and the base distances of these (infinity where one does not
+count), and returns the distances to rank them by."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class _Task:
     """Which codes of the tree count; None: all."""
     n_shown: int
     tail: tuple[Int64[np.ndarray, " t"], Float[np.ndarray, "t _"]]
-    rerank: Rerank | None
+    finish: Finish | None
     slack: float
     eps: float
     ids: Int64[np.ndarray, "q k"] = field(init=False)
@@ -85,22 +88,27 @@ class _Task:
         object.__setattr__(self, "ids", np.full(shape, -1, np.int64))
         object.__setattr__(self, "distances", np.full(shape, np.inf, np.float32))
 
+    @property
+    def is_sorted(self) -> bool:
+        """Whether what the tree finds, nearest first, is all there is to find."""
+        return self.shown is None and self.excluded is None and not len(self.tail[0])
+
     def rank(
         self, rows: Int64[np.ndarray, " q"], ids: Int64[np.ndarray, "q m"], found: Float[np.ndarray, "q m"]
     ) -> None:
         """Keep the k nearest of the candidates of some queries, ties by id."""
-        if self.rerank is not None:
-            ids = np.where(np.isfinite(found), ids, -1)
-            found = np.where(ids < 0, np.inf, self.rerank(rows, ids))
-        order = np.lexsort((ids, found), axis=1)[:, : self.k]
-        found = np.take_along_axis(found, order, axis=1)
-        there = np.isfinite(found)
-        self.ids[rows, : order.shape[1]] = np.where(there, np.take_along_axis(ids, order, axis=1), -1)
-        self.distances[rows, : order.shape[1]] = found
+        values = found if self.finish is None else self.finish(rows, ids, found)
+        if not self.is_sorted:
+            counts = np.isfinite(found)
+            ids, values = np.where(counts, ids, -1), np.where(counts, values, np.inf)
+        order = np.lexsort((ids, values), axis=1)[:, : self.k]
+        row = np.arange(len(rows))[:, None]
+        self.ids[rows, : order.shape[1]] = ids[row, order]
+        self.distances[rows, : order.shape[1]] = values[row, order]
 
     def reach(self, kth: Any) -> Any:
         """Return up to where codes may turn out to be as near as the k-th, whose distance is given."""
-        return kth if self.rerank is None else kth * (1 + _TIED) + self.slack
+        return kth if self.finish is None else kth * (1 + _TIED) + self.slack
 
 
 class Index:
@@ -180,7 +188,7 @@ class Index:
         exclude: Int[np.ndarray, " q"] | None = None,
         *,
         among: Int64[np.ndarray, " _"] | None = None,
-        rerank: Rerank | None = None,
+        finish: Finish | None = None,
         eps: float = 0.0,
     ) -> tuple[Int64[np.ndarray, "q k"], Float32[np.ndarray, "q k"]]:
         """Return the ids of the k nearest codes of each prepared query, nearest first, and their base distances.
@@ -194,7 +202,8 @@ class Index:
             metric: "l2", "l1" or "linf".
             exclude: One id per query that is left out, usually its own; an id that is not stored leaves out nothing.
             among: Only these ids, ascending, are searched; those that are not stored are ignored.
-            rerank: Ranks candidates by other values than their base distances, of the same order up to rounding.
+            finish: Ranks candidates by other values than their base distances, of the same order up to rounding; these
+                values are returned.
             eps: Where above 0, a tree is searched approximately: what is found is at most 1 + eps times as far.
 
         Raises:
@@ -207,7 +216,7 @@ class Index:
         if k < 1:
             raise InputError(f"expected k ≥ 1, came {k}")
         self._check_codes(queries, "queries")
-        task = self._task(queries.astype(np.float64), k, metric, exclude, among, rerank, eps)
+        task = self._task(queries.astype(np.float64, copy=False), k, metric, exclude, among, finish, eps)
         rows = np.arange(len(queries))
         n_there = task.n_shown + len(task.tail[0])
         if n_there == 0 or not len(queries):
@@ -222,7 +231,7 @@ class Index:
         return task.ids, task.distances
 
     def _task(
-        self, queries: Any, k: int, metric: str, exclude: Any, among: Any, rerank: Rerank | None, eps: float
+        self, queries: Any, k: int, metric: str, exclude: Any, among: Any, finish: Finish | None, eps: float
     ) -> _Task:
         shown, tail = None, (self._tail_ids, self._tail_codes)
         if among is not None:
@@ -232,8 +241,8 @@ class Index:
             shown = self._kept
         n_shown = len(self._ids) if shown is None else int(np.count_nonzero(shown))
         excluded = None if exclude is None else exclude.astype(np.int64)
-        slack = 0.0 if rerank is None else self._rounding()
-        return _Task(queries, k, metric, excluded, shown, n_shown, tail, rerank, slack, eps)
+        slack = 0.0 if finish is None else self._rounding()
+        return _Task(queries, k, metric, excluded, shown, n_shown, tail, finish, slack, eps)
 
     def _filtered(self, among: Int64[np.ndarray, " _"]) -> tuple[Bool[np.ndarray, " _"], Bool[np.ndarray, " _"]]:
         """Return which codes of the tree and of the tail are among some ids; the last answer is kept."""
@@ -256,13 +265,15 @@ class Index:
             part = rows[start : start + step]
             ids, found, last = self._candidates(task, part, n_wanted)
             at_k = min(task.k, found.shape[1]) - 1
-            kth = np.partition(found, at_k, axis=1)[:, at_k]
+            kth = found[:, at_k] if task.is_sorted else np.partition(found, at_k, axis=1)[:, at_k]
             # beyond the last one fetched there may be more, none of them nearer than it
             settled = np.isinf(last) | ((task.reach(kth) < last) if task.eps == 0 else np.isfinite(kth))
+            if settled.all():
+                task.rank(part, ids, found)
+                continue
             if settled.any():
                 task.rank(part[settled], ids[settled], found[settled])
-            if not settled.all():
-                self._climb(task, part[~settled], 4 * n_wanted)
+            self._climb(task, part[~settled], 4 * n_wanted)
 
     def _candidates(
         self, task: _Task, rows: Int64[np.ndarray, " q"], n_wanted: int
@@ -323,10 +334,11 @@ class Index:
         return np.concatenate([self._ids[shown], task.tail[0]]), codes, _metrics.squares(codes)
 
     def _grown(self) -> cKDTree:
-        from scipy.spatial import cKDTree
-
         if self._tree is None:
-            self._tree = cKDTree(self._codes, leafsize=self.options.leaf_size)
+            from scipy.spatial import cKDTree
+
+            # cells halved in the middle, not at the median: they are rounder, so that a query looks at fewer
+            self._tree = cKDTree(self._codes, leafsize=self.options.leaf_size, balanced_tree=False)
         return self._tree
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, Int64
 
 from zehn.distances import Distance
-from zehn.engines._index import Index, Options, Rerank
+from zehn.engines._index import Finish, Index, Options
 from zehn.engines._metrics import METRICS
 from zehn.errors import InputError
 
@@ -36,9 +36,25 @@ class _Space:
 
     index: Index
     distance: Distance
+    n_columns: int
+    """So many of the columns that preparing makes; those after them are 0 in all codes."""
 
-    def add(self, ids: Int64[np.ndarray, " n"], codes: Float32[np.ndarray, "n d"]) -> None:
-        self.index.add(ids, _prepared(self.distance, codes, self.index.options.max_tree_dimensions))
+    @property
+    def is_exact(self) -> bool:
+        """Whether prepared codes are kept as float64, as a tree does (it makes a copy of any other type)."""
+        return self.n_columns <= self.index.options.max_tree_dimensions
+
+    def add(self, ids: Int64[np.ndarray, " n"], codes: Float32[np.ndarray, "n d"]) -> bool:
+        """Prepare codes block by block and store them; return whether the columns that are kept say all of them."""
+        prepared = np.empty((len(codes), self.n_columns), np.float64 if self.is_exact else np.float32)
+        for start in range(0, len(codes), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            whole = self.distance.prepare(codes[part].astype(np.float64))
+            if whole[:, self.n_columns :].any():
+                return False
+            prepared[part] = whole[:, : self.n_columns]
+        self.index.add(ids, prepared)
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +89,11 @@ class Mirror:
         ``changed`` holds all of ``ids``; both are ascending.
         """
         gone = np.intersect1d(changed, self.ids, assume_unique=True)
-        for space in self._spaces.values():
+        for key, space in list(self._spaces.items()):
             if len(gone):
                 space.index.remove(gone)
-            if len(ids):
-                space.add(ids, codes)
+            if len(ids) and not space.add(ids, codes):
+                del self._spaces[key]
         stays = ~np.isin(self.ids, gone)
         merged = np.concatenate([self.ids[stays], ids])
         order = np.argsort(merged, kind="stable")
@@ -129,21 +145,28 @@ class Mirror:
         among: Int64[np.ndarray, " _"] | None,
         eps: float,
     ) -> tuple[Int64[np.ndarray, "q k"], Float32[np.ndarray, "q k"]]:
-        index = self._space(distance).index
         blocks = []
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             part = slice(start, start + _QUERIES_AT_ONCE)
             asked = distance.prepare(queries[part].astype(np.float64))
+            space = self._space(distance, asked)
+            finish = _finishing(distance) if space.is_exact else self._measuring(asked, distance)
             without = None if exclude is None else exclude[part]
-            rerank = self._reranking(asked, distance)
-            blocks.append(index.search(asked, k, distance.metric, without, among=among, rerank=rerank, eps=eps))
+            asked = asked[:, : space.n_columns]
+            blocks.append(space.index.search(asked, k, distance.metric, without, among=among, finish=finish, eps=eps))
+        if len(blocks) == 1:
+            return blocks[0]
         ids, distances = zip(*blocks, strict=True)
         return np.concatenate(ids), np.concatenate(distances)
 
-    def _reranking(self, asked: Float64[np.ndarray, "_ p"], distance: Distance) -> Rerank:
+    def _measuring(self, asked: Float64[np.ndarray, "_ p"], distance: Distance) -> Finish:
         """Return a function that measures candidates from their codes as they are kept, not as they are indexed."""
 
-        def measured(rows: Int64[np.ndarray, " q"], ids: Int64[np.ndarray, "q m"]) -> Float32[np.ndarray, "q m"]:
+        def measured(
+            rows: Int64[np.ndarray, " q"],
+            ids: Int64[np.ndarray, "q m"],
+            _: Float64[np.ndarray, "q m"],
+        ) -> Float32[np.ndarray, "q m"]:
             places = np.searchsorted(self.ids, ids.ravel())
             codes = self.codes[places].astype(np.float64)
             prepared = distance.prepare(codes).reshape(*ids.shape, -1)
@@ -151,15 +174,22 @@ class Mirror:
 
         return measured
 
-    def _space(self, distance: Distance) -> _Space:
-        """Return the index of codes as a distance prepares them; the least recently used one makes room for it."""
+    def _space(self, distance: Distance, asked: Float64[np.ndarray, "_ p"]) -> _Space:
+        """Return the index of codes as a distance prepares them; the least recently used one makes room for it.
+
+        A column that preparing adds to say what few codes have, such as no direction, is left out until a code or a
+        query has it.
+        """
         key = self._key(distance)[0]
         space = self._spaces.pop(key, None)
-        if space is None:
+        if space is None or (asked.shape[1] > space.n_columns and asked[:, space.n_columns :].any()):
             while len(self._spaces) >= _MAX_SPACES:
                 del self._spaces[next(iter(self._spaces))]
-            space = _Space(Index(self.options), distance)
-            space.add(self.ids, self.codes)
+            n_least = self.codes.shape[1]
+            space = _Space(Index(self.options), distance, asked.shape[1] if asked[:, n_least:].any() else n_least)
+            if not space.add(self.ids, self.codes):
+                space = _Space(Index(self.options), distance, asked.shape[1])
+                space.add(self.ids, self.codes)
         self._spaces[key] = space
         return space
 
@@ -223,16 +253,9 @@ def check_codes(codes: Float[np.ndarray, "..."], what: str, n_components: int) -
         )
 
 
-def _prepared(
-    distance: Distance, codes: Float32[np.ndarray, "n d"], max_tree_dimensions: int
-) -> Float[np.ndarray, "n p"]:
-    """Prepare codes block by block, as float64 where a tree holds them (it makes a copy of any other type)."""
-    n_columns = distance.prepare(codes[:1].astype(np.float64)).shape[1]
-    prepared = np.empty((len(codes), n_columns), np.float64 if n_columns <= max_tree_dimensions else np.float32)
-    for start in range(0, len(codes), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        prepared[part] = distance.prepare(codes[part].astype(np.float64))
-    return prepared
+def _finishing(distance: Distance) -> Finish:
+    """Return a function that makes distances of what the index measured."""
+    return lambda _rows, _ids, base: distance.finish(base).astype(np.float32)
 
 
 def _finished(differences: Float64[np.ndarray, "*s p"], distance: Distance) -> Float32[np.ndarray, "*s"]:

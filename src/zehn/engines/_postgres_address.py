@@ -50,10 +50,15 @@ def parse(address: str) -> Address:
     """Take an address apart.
 
     Raises:
-        ConfigError: no name of a collection, or a parameter that is none.
+        ConfigError: no name of a collection, a parameter that is none, or a password that is not as in a URL.
 
     """
     parts = _split(address)
+    if _is_odd(address):
+        raise ConfigError(
+            f"the address {shown(address)} holds a /, ?, # or @ where it means something else; in a password, write "
+            "%2F, %3F, %23 and %40 for them, or leave the password to PGPASSWORD or ~/.pgpass"
+        )
     given = parse_qsl(parts.query, keep_blank_values=True)
     own = {name: value for name, value in given if name in (COLLECTION, _ALLOW_PARTIAL)}
     others = [(name, value) for name, value in given if name not in own]
@@ -79,13 +84,38 @@ def with_collection(address: str, name: str) -> str:
 
 
 def shown(address: str) -> str:
-    """Return an address without its passwords."""
+    """Return an address without its passwords, also where it is none as it should be."""
+    scheme, _, rest = address.partition("://")
+    if _is_odd(address):
+        # what a password is cannot be told: all that may be one goes
+        head, _, tail = rest.rpartition("@")
+        name = re.split(r"[:/?#]", head or rest)[0]
+        return f"{scheme}://{name}:{_HIDDEN}" + (f"@{tail.partition('?')[0]}" if head else "")
     parts = _split(address)
     user, at, host = parts.netloc.rpartition("@")
     name, colon, _ = user.partition(":")
-    query = re.sub(rf"(^|&)({'|'.join(_SECRETS)})=[^&]*", rf"\1\2={_HIDDEN}", parts.query)
+    query = "&".join(f"{_key(one)}={_HIDDEN}" if _key(one) in _SECRETS else one for one in parts.query.split("&"))
     netloc = f"{name}{colon}{_HIDDEN if colon else ''}{at}{host}"
     return _joined(parts, netloc, query)
+
+
+def without_password(address: str) -> str:
+    """Return an address that holds no password."""
+    parts = _split(address)
+    user, at, host = parts.netloc.rpartition("@")
+    kept = "&".join(one for one in parts.query.split("&") if _key(one) not in _SECRETS)
+    return _joined(parts, f"{user.partition(':')[0]}{at}{host}", kept)
+
+
+def _is_odd(address: str) -> bool:
+    """Return whether the parts of an address are not where they seem to be, as of a password with a slash in it."""
+    before, _, after = address.partition("://")[2].partition("?")
+    path = before.partition("/")[2]
+    return "#" in address or "@" in path or "@" in after.partition("=")[0]
+
+
+def _key(parameter: str) -> str:
+    return unquote(parameter.partition("=")[0]).lower()
 
 
 def _split(address: str) -> SplitResult:

@@ -33,10 +33,12 @@ SELECT set_config('search_path', format('%%I, %%I', %s::text, coalesce((
            SELECT nspname::text FROM pg_extension JOIN pg_namespace AS place ON place.oid = extnamespace
            WHERE extname = 'vector'), 'public')), false),
        set_config('lock_timeout', %s, false),
+       set_config('tcp_keepalives_idle', %s, false),
        set_config('plan_cache_mode', 'force_custom_plan', false),
        set_config('jit', 'off', false)
 """
-"""Plans are made for the values at hand, so that filters go to shards; compiling one takes longer than such scans."""
+"""Plans are made for the values at hand, so that filters go to shards; compiling one takes longer than such scans. The
+server, too, looks whether the other side is there: the writers' lock of a machine that is gone would stay for hours."""
 _LOCK = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 
@@ -293,7 +295,8 @@ def connected(address: Address) -> Iterator[Connection]:
 
 def configure(connection: Connection, address: Address, seconds_to_wait: float) -> None:
     """Let a connection speak of a collection's tables by their bare names."""
-    connection.execute(_SETTINGS, (address.schema, f"{seconds_to_wait * 1000:.0f}ms"))
+    idle = _postgres_shards.KEEPALIVES["keepalives_idle"]
+    connection.execute(_SETTINGS, (address.schema, f"{seconds_to_wait * 1000:.0f}ms", idle))
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
 
 
@@ -398,7 +401,8 @@ def _connect(address: Address) -> Connection:
 def _arguments(address: Address) -> dict[str, Any]:
     # what is in the address comes first
     given = psycopg.conninfo.conninfo_to_dict(address.server)
-    ours = {"connect_timeout": _SECONDS_TO_CONNECT, "fallback_application_name": "zehn"}
+    ours: dict[str, Any] = {"connect_timeout": _SECONDS_TO_CONNECT, "fallback_application_name": "zehn"}
+    ours |= _postgres_shards.KEEPALIVES
     kept = {name: value for name, value in ours.items() if name not in given}
     return {**kept, "autocommit": True, "prepare_threshold": _PREPARED_AFTER, "client_encoding": "UTF8"}
 

@@ -217,7 +217,8 @@ class Engine:
     ) -> Iterator[tuple[list[Record], Float32[np.ndarray, "n d"]]]:
         """Yield records with their codes (n, d), in batches of one state."""
         condition = _postgres_tables.condition(where)
-        joined = "JOIN {codes} AS c ON c.id = i.id"
+        # said of both, for what a shard is asked of the one follows not from the other
+        joined = f"JOIN {{codes}} AS c ON c.id = i.id AND c.id > {int(after_id)}"
         for state, rows in self._walk(", c.code", joined, condition, after_id, n_batch):
             codes = _postgres_tables.joined([row[-1] for row in rows], state.n_components)
             yield [_postgres_tables.record(row[:-1]) for row in rows], codes

@@ -70,7 +70,8 @@ def unknown(error: Error, address: Address) -> CollectionError:
 def may_pass(error: Error) -> bool:
     """Return whether the same may go well a moment later: a conflict that was rolled back, a server that starts."""
     code = error.sqlstate or ""
-    if code in ("40001", "40P01", *_LOST):
+    # a shard that was lost in the middle: another try goes well, or says which one does not answer
+    if code in ("40001", "40P01", "08006", *_LOST):
         return True
     return (
         isinstance(error, OperationalError)

@@ -25,7 +25,9 @@ _N_MORE = 16
 """Rows that are taken beside those asked for."""
 _GROWTH = 4
 _MOST_TAKEN = 2_000
-"""Where more rows than so many and than a tenth of all had to be taken, all codes are read instead."""
+"""Where more rows than so many and than a tenth of all had to be taken, all codes are read instead;"""
+_MOST_HELD = 100_000
+"""likewise more than so many, for a few queries of these are held in memory, and blocks of all codes take less."""
 _N_READ = 50_000
 _N_FOR_TREE = 256
 """So many queries are worth a tree of each block that is read."""
@@ -178,7 +180,8 @@ def _task(space: Space, measure: Measure, queries: Any, k: int, exclude: Any) ->
 def _take(task: _Task, rows: Int64[np.ndarray, " q"]) -> Int64[np.ndarray, " _"]:
     """Answer queries by as few rows as prove the answer; return those for which too many would have to be taken."""
     n_all, n_taken = task.space.n_searched, task.k + _N_MORE
-    while len(rows) and n_taken <= max(_MOST_TAKEN, n_all // 10):
+    most = min(max(_MOST_TAKEN, n_all // 10), _MOST_HELD)
+    while len(rows) and n_taken <= most:
         left = []
         orders = [task.measure.order(task.queries[row], is_shipped=task.space.is_sharded) for row in rows]
         statement, _ = task.space.nearest(orders[0].sql, orders[0].values, n_taken)

@@ -24,10 +24,23 @@ Connection = psycopg.Connection[Any]
 CLUSTER = "zehn_cluster"
 """The schema on the coordinator that lists the shards."""
 SECONDS_TO_CONNECT = 10
+KEEPALIVES = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""What libpq is told of connections, so that a machine that is gone is noticed within a minute, not within hours."""
 SECONDS_TO_LOCK = 20
-"""How long a statement of our own waits on a shard for others that read the table."""
+"""How long a statement waits on a shard for others that read the table, or for what a client that died left there."""
 EF_SEARCH = 100
 """How many candidates HNSW looks at on a shard, until an index was prepared with another number."""
+
+_OWNER = (
+    "SELECT format('zehn: a part of %s/%s', system_identifier, oid) FROM pg_control_system(), pg_database "
+    "WHERE datname = current_database()"
+)
+"""What tells a coordinator, and its replicas, from all others; a schema on a shard has it as its comment."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +121,10 @@ def create_tables(
         CollectionError: a shard cannot be reached, or holds another collection of that name.
 
     """
+    owner = connection.execute(_OWNER).fetchone()
     for shard in shards:
         with direct(connection, shard) as own, own.transaction():
-            _create_schema(own, shard, schema)
+            _create_schema(own, shard, schema, str(owner[0] if owner else ""))
             for table in columns:
                 _create_on_shard(own, schema, table, columns[table], keys[table])
     for table in columns:
@@ -164,11 +178,20 @@ def direct(connection: Connection, shard: Shard) -> Iterator[Connection]:
         CollectionError: it cannot be reached, or refuses what is asked of it; the error names it.
 
     """
+    own = connected(connection, shard)
     try:
-        with connected(connection, shard) as own:
+        with own:
             yield own
-    except psycopg.OperationalError as error:
-        raise unreachable(shard, error) from error
+    except psycopg.errors.LockNotAvailable:  # nothing is wrong with the shard: somebody else is at work there
+        raise
+    except psycopg.Error as error:
+        if own.broken or not error.sqlstate:
+            raise unreachable(shard, error) from error
+        said = " ".join(str(error).split())
+        raise CollectionError(
+            f"shard {shard.number} ({shard.url}) refused: {said}; mend there what it says, then give the same command "
+            "again"
+        ) from error
 
 
 def connected(connection: Connection, shard: Shard) -> Connection:
@@ -181,6 +204,7 @@ def connected(connection: Connection, shard: Shard) -> Connection:
     try:
         own = psycopg.connect(own_address(connection, shard), autocommit=True)
         own.execute(f"SET lock_timeout = '{SECONDS_TO_LOCK} s'")
+        own.execute(f"SET tcp_keepalives_idle = {KEEPALIVES['keepalives_idle']}")
     except psycopg.OperationalError as error:
         raise unreachable(shard, error) from error
     return own
@@ -197,7 +221,7 @@ def own_address(connection: Connection, shard: Shard) -> str:
     options = options_of(row[0] if row else None)
     parts = conninfo_to_dict(shard.url)
     own = {name: options[name] for name in ("password",) if name in options}
-    return make_conninfo(**{"connect_timeout": SECONDS_TO_CONNECT, **parts, **own})  # type: ignore[arg-type]
+    return make_conninfo(**{"connect_timeout": SECONDS_TO_CONNECT, **KEEPALIVES, **parts, **own})  # type: ignore[arg-type]
 
 
 def options_of(listed: Sequence[str] | None) -> dict[str, str]:
@@ -222,7 +246,7 @@ def set_options(
 
 def search_options(ef_search: int) -> str:
     """Return the settings of a session that searches a shard: those of the coordinator's do not reach it."""
-    return f"-c hnsw.ef_search={ef_search} -c hnsw.iterative_scan=strict_order"
+    return f"-c hnsw.ef_search={ef_search} -c hnsw.iterative_scan=strict_order -c lock_timeout={SECONDS_TO_LOCK}s"
 
 
 def set_ef_search(connection: Connection, schema: str, ef_search: int) -> None:
@@ -278,19 +302,24 @@ def run(connection: Connection, statement: str, schema: str) -> psycopg.Cursor[A
     return connection.execute(statement.replace("{schema}", quoted).encode())
 
 
-def _create_schema(own: Connection, shard: Shard, schema: str) -> None:
+def _create_schema(own: Connection, shard: Shard, schema: str, owner: str) -> None:
     """Make a schema on a shard; what is left there of a collection whose making was cut off goes."""
+    quoted = sql.Identifier(schema).as_string(own)
+    told = own.execute("SELECT obj_description(to_regnamespace(%s)::oid, 'pg_namespace')", (quoted,)).fetchone()
+    is_anothers = told is not None and told[0] not in (None, owner)
     known = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relkind = 'r'"
-    tables = [name for (name,) in own.execute(known, (sql.Identifier(schema).as_string(own),))]
-    for table in tables:
-        # what has a state of its own is no part of another collection
-        if table == "state" or run(own, f"SELECT 1 FROM {{schema}}.{table} LIMIT 1", schema).fetchone():
-            raise CollectionError(
-                f"shard {shard.number} ({shard.url}) holds a collection {schema.removeprefix('zehn_')} that was made "
-                f"there, or by another coordinator; choose another name, or drop the schema {schema} there"
-            )
+    tables = [name for (name,) in own.execute(known, (quoted,))]
+    # what has a state of its own is no part of another collection
+    if is_anothers or any(
+        table == "state" or run(own, f"SELECT 1 FROM {{schema}}.{table} LIMIT 1", schema).fetchone() for table in tables
+    ):
+        raise CollectionError(
+            f"shard {shard.number} ({shard.url}) holds a collection {schema.removeprefix('zehn_')} that was made "
+            f"there, or by another coordinator; choose another name, or drop the schema {schema} there"
+        )
     run(own, "DROP SCHEMA IF EXISTS {schema} CASCADE", schema)
     run(own, "CREATE SCHEMA {schema}", schema)
+    run(own, f"COMMENT ON SCHEMA {{schema}} IS '{owner}'", schema)
 
 
 def _create_on_shard(own: Connection, schema: str, table: str, columns: str, keys: Sequence[str]) -> None:

@@ -174,6 +174,7 @@ def _train(
     finally:
         diary.close()
         trained.to("cpu").eval()
+        network.eval()  # where it is not the one that was trained
     if not ranks.is_first:
         return history
     network.load_state_dict(_best_weights(folder, trained))

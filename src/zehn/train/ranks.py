@@ -26,6 +26,8 @@ from torch import Tensor, distributed
 from zehn.errors import ConfigError, LostError, TrainingError
 from zehn.shares import WHOLE, Share
 
+_NUMBERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+_ADDRESS = ("MASTER_ADDR", "MASTER_PORT")
 _SILENCE = timedelta(minutes=30)
 """A process that is not heard of for so long is lost; one that dies is missed at once."""
 _PATIENCE = timedelta(days=2)
@@ -161,13 +163,12 @@ def joined(device: str) -> Iterator[Ranks]:
         device: ``cpu``, where processes talk by gloo, or ``cuda``, where gradients go by NCCL.
 
     Raises:
-        ConfigError: a device that several processes cannot train on, or too few of them.
+        ConfigError: a device that several processes cannot train on, or too few of them; a variable of torchrun's that
+            is not there.
         LostError: another process has ended, or cannot be reached; also later, from whatever is done together.
 
     """
-    index, n, local_index, n_local = (
-        int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    )
+    index, n, local_index, n_local = _place()
     _check_places(device, n, local_index, n_local)
     try:
         backend = "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"
@@ -184,6 +185,20 @@ def joined(device: str) -> Iterator[Ranks]:
             f"process {index} of {n} lost another process of this training ({_first_words(error)}); see what became of "
             "it, then begin all again, with --resume"
         ) from error
+
+
+def _place() -> tuple[int, int, int, int]:
+    """Return the number of this process, how many there are, and both on this machine."""
+    missing = [name for name in (*_NUMBERS, *_ADDRESS) if not os.environ.get(name)]
+    wrong = [name for name in _NUMBERS if name not in missing and not os.environ[name].isdecimal()]
+    if missing or wrong:
+        raise ConfigError(
+            f"expected {', '.join((*_NUMBERS, *_ADDRESS))} in the environment, as torchrun sets them, but "
+            f"{', '.join(missing or wrong)} {'is not there' if missing else 'is no number'}; begin the processes with "
+            "torchrun, or with zehn train --devices"
+        )
+    index, n, local_index, n_local = (int(os.environ[name]) for name in _NUMBERS)
+    return index, n, local_index, n_local
 
 
 def _check_places(device: str, n: int, local_index: int, n_local: int) -> None:

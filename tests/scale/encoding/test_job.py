@@ -23,9 +23,11 @@ import pytest
 from PIL import Image
 
 from zehn import codes, images, store
+from zehn.collection import keeping
 from zehn.errors import ConfigError, DataError, MissingExtraError, RunError, UnknownNameError
 from zehn.scale import encoding
 from zehn.scale.encoding import job, local, parts, sources, worker
+from zehn.scale.encoding.storage import Folder
 
 from .conftest import Draw, N, check_codes, expected_codes, rows_of
 
@@ -139,6 +141,23 @@ def test_bad_files_are_counted_and_listed_and_stop_nothing(photos: Path, tmp_pat
     check_codes(tmp_path / "codes", model, good)
 
 
+def test_units_of_which_nothing_came_are_tried_again_too(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = photos / "cats" / "bad.png"
+    bad.write_bytes(b"no image")
+    encode(photos, tmp_path / "codes")
+    real, asked = local._Process.ask, list[worker.Task]()
+
+    def ask(process: Any, task: worker.Task) -> Any:
+        asked.append(task)
+        return real(process, task) if len(asked) > 1 else None  # the first time the worker dies at once
+
+    monkeypatch.setattr(local._Process, "ask", ask)
+    encode(photos, tmp_path / "codes", n_workers=1, options=encoding.Options(batch=BATCH.batch, retry_skipped=True))
+    assert [task.name for task in asked] == [asked[0].name] * 2
+
+
 def test_what_was_skipped_is_tried_again_when_asked(photos: Path, tmp_path: Path, draw: Draw) -> None:
     bad = photos / "cats" / "bad.png"
     good = draw(tmp_path / "good.png", 77)
@@ -184,7 +203,7 @@ def test_a_shard_that_breaks_off_keeps_what_came_before(photos: Path, tmp_path: 
 
 def test_names_in_a_shard_cannot_climb_out_of_it(tmp_path: Path, draw: Draw) -> None:
     data = draw(tmp_path / "a.png", 0).read_bytes()
-    names = ["../../up.png", "/root.png", "a/./b//c.png", ".hidden.png", "twice.png", "twice.png", "text.txt"]
+    names = ["../../up.png", "/root.png", "a/./b//c.png", ".hidden.png", "twice.png", "./twice.png", "text.txt"]
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         for name in names:
             about = tarfile.TarInfo(name)
@@ -234,6 +253,9 @@ def test_object_stores_through_fsspec(photos: Path, model: store.Model) -> None:
         np.testing.assert_allclose(came[url][1], code, atol=1e-4)
     assert encode("memory://bucket", "memory://bucket-codes/run").n_new == 0
     memory.pipe_file("/bucket/cats/00.png", memory.cat_file("/bucket/cats/01.png"))
+    below = encode("memory://bucket", "memory://bucket/codes")
+    assert encode("memory://bucket", "memory://bucket/codes").skipped == below.skipped  # parts are no source
+    memory.rm("/bucket/codes", recursive=True)
     assert encode("memory://bucket/*/*.png", "memory://bucket-codes/run").n_images == N
     with pytest.raises(ConfigError, match="memory:// is seen by this process alone"):
         encode("memory://bucket", "memory://bucket-codes/run", n_workers=2)
@@ -322,8 +344,43 @@ def test_an_image_over_which_workers_die_is_listed_and_the_rest_encoded(
 
 def test_workers_that_only_die_are_given_up(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "_PROGRAM", "raise SystemExit(1)")
-    with pytest.raises(RunError, match=r"units of work cannot be encoded, the first begins with .*workers died"):
+    starts, real = list[Any](), local._Process._start
+
+    def start(process: Any) -> Any:
+        starts.append(process)
+        return real(process)
+
+    monkeypatch.setattr(local._Process, "_start", start)
+    with pytest.raises(RunError, match=r"workers die as they start.*the same command goes on, with --workers 0"):
         encode(photos, tmp_path / "codes", n_workers=1)
+    assert len(starts) == 3  # and not three for each unit
+
+
+def test_a_unit_over_which_workers_always_die_is_given_up(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local._Process, "ask", lambda *_: None)
+    with pytest.raises(RunError, match=r"[3-5] units of work cannot be encoded, the first begins with .*workers died"):
+        encode(photos, tmp_path / "codes", n_workers=1)
+
+
+def test_whoever_dies_while_nothing_is_decoded_dies_over_no_image(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = sources.find(str(photos), ignore)
+    unit = next(iter(sources.divide(found, BATCH.batch, ignore)))
+    task = worker.Task(sources.name_of(unit, "model", "crop"), unit)
+    folder = Folder(str(tmp_path / "codes"))
+    trail, left, real = worker._Trail(folder, task.name), list[bytes | None](), codes.encode
+    folder.write(trail.name, b"{")
+
+    def encode_and_look(*given: Any, **ways: Any) -> Any:
+        left.append(folder.read(trail.name))  # what is found if it dies now
+        return real(*given, **ways)
+
+    monkeypatch.setattr("zehn.codes.encode", encode_and_look)
+    worker.Worker(worker.Job(keeping.file_of(store.load_model("cifar10")), "", "crop", "cpu", folder))(task)
+    assert [json.loads(one or b"") for one in left] == [{"at": None, "deaths": {}}]
 
 
 def test_a_trail_that_cannot_be_read_makes_a_worker_careful(photos: Path, tmp_path: Path, model: store.Model) -> None:

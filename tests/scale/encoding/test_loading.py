@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,24 @@ def test_what_is_no_finished_encoding_says_so(codes: Path, collection: Collectio
     manifest.write_text(manifest.read_text().replace('"is_complete": true', '"is_complete": false'))
     with pytest.raises(DataError, match="is not finished; give the same zehn encode again"):
         encoding.load(codes, collection)
+
+
+@pytest.mark.parametrize("change", [{"n_images": None}, {"parts": 3}, {"parts": [{"name": "../elsewhere.parquet"}]}])
+def test_a_manifest_that_says_something_else_is_damaged(
+    codes: Path, collection: Collection, change: dict[str, Any]
+) -> None:
+    manifest = codes / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    with pytest.raises(DataError, match=r"manifest\.json is damaged .*give the same zehn encode again"):
+        encoding.load(codes, collection)
+    assert len(collection) == 0
+
+
+def test_a_large_part_is_added_in_pieces(codes: Path, collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "N_BATCH", 2)
+    told: list[int] = []
+    assert encoding.load(codes, collection, progress=lambda *one: told.append(one[1])) == N
+    assert all(after - before <= 2 for before, after in pairwise([0, *told]))
 
 
 def damage(path: Path, **columns: Any) -> None:

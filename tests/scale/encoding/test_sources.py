@@ -6,15 +6,17 @@ import os
 import random
 from pathlib import Path
 
+import fsspec
 import pyarrow
 import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zehn.errors import ConfigError, DataError, UnknownNameError
+from zehn.errors import ConfigError, DataError, RunError, UnknownNameError
 from zehn.scale.encoding import sources
 from zehn.scale.encoding.sources import File, Unit
+from zehn.scale.encoding.storage import Folder
 
 from .conftest import Draw
 
@@ -56,6 +58,8 @@ def test_a_pattern_a_file_and_a_url_of_this_machine(photos: Path) -> None:
     assert names_in(f"{photos}/c*/*.png") == cats
     assert names_in(f"{photos}/**/*.png") == [f"{number:02}.png" for number in range(12)]
     assert names_in(str(photos / "c*")) == cats
+    (photos / "a.tar").write_bytes(b"")
+    assert names_in(f"{photos}/**") == ["a.tar", *(f"{number:02}.png" for number in range(12))]
     assert names_in(f"folder:{photos / 'cats'}") == cats
     assert names_in(str(photos / "cats" / "00.png")) == ["00.png"]
     assert sources.find(f"file://{photos}/cats", refuse) == sources.find(str(photos / "cats"), refuse)
@@ -98,6 +102,30 @@ def test_a_protocol_whose_package_is_missing_names_it(monkeypatch: pytest.Monkey
         sources.find("s3://bucket/photos", refuse)
 
 
+@pytest.mark.parametrize("url", ["sftp://me:secret@host/photos", "simplecache::sftp://me:secret@host/photos"])
+def test_a_password_in_a_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"URL without a password.*put it into the environment") as caught:
+        sources.find(url, refuse)
+    assert "secret" not in str(caught.value)
+
+
+def test_whatever_a_store_raises_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoCredentialsError(Exception):
+        """Such as botocore's, which is no OSError."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise NoCredentialsError
+
+    for name in ("info", "pipe_file", "open"):
+        monkeypatch.setattr(fsspec.filesystem("memory"), name, fail)
+    with pytest.raises(DataError, match=r"memory://bucket cannot be listed: NoCredentialsError"):
+        sources.find("memory://bucket", refuse)
+    with pytest.raises(RunError, match=r"cannot write memory://bucket/a: NoCredentialsError"):
+        Folder("memory://bucket").write("a", b"")
+    with pytest.raises(OSError, match=r"memory://bucket/a cannot be opened: NoCredentialsError"):
+        Folder("memory://bucket").read("a")
+
+
 def test_units_are_bounded_and_hold_each_file_once() -> None:
     files = some_files(5_000)
     units = units_of(files, 200)
@@ -119,6 +147,7 @@ def test_large_files_make_smaller_units() -> None:
     files = [File(f"/{number}.png", 100 * 1024**2, "0") for number in range(10)]
     assert [len(unit.files) for unit in units_of(files, 1_000)] == [2] * 5
     assert len(units_of([File("/one.png", 2**40, "0")], 1_000)) == 1
+    assert [len(part) for part in sources.bounded(files, 64, 64 * 1024**2)] == [1] * 10  # what is fetched at once
 
 
 def test_one_file_more_changes_the_names_of_few_units() -> None:

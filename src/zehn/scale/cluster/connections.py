@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 
@@ -15,7 +14,6 @@ from zehn.errors import CollectionError
 Connection = psycopg.Connection[Any]
 
 _SECONDS_TO_CONNECT = 10
-_SECRETS = ("password", "sslpassword")
 
 
 @contextmanager
@@ -66,11 +64,3 @@ def value(connection: Connection, statement: str, *values: Any) -> Any:
     """Return the first column of the first row, or None."""
     row = connection.execute(statement.encode(), values or None).fetchone()
     return row[0] if row else None
-
-
-def without_password(url: str) -> str:
-    """Return an address with no password in it."""
-    parts = urlsplit(url)
-    credentials, at, host = parts.netloc.rpartition("@")
-    query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] not in _SECRETS])
-    return urlunsplit(parts._replace(netloc=f"{credentials.partition(':')[0]}{at}{host}", query=query))

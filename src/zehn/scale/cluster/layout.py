@@ -114,7 +114,7 @@ def settings_of(name: str, url: str, seen: dict[tuple[Any, ...], str]) -> ShardS
         server |= {"host": info.host, "port": str(info.port), "dbname": info.dbname}
         rows = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'zehn\\_%'")
         schemas = frozenset(schema for (schema,) in rows)
-        return ShardSettings(connections.without_password(url), server, own, schemas)
+        return ShardSettings(_postgres_address.without_password(url), server, own, schemas)
 
 
 def lay_out(connection: Connection, settings: Sequence[ShardSettings]) -> None:

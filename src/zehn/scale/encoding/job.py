@@ -93,15 +93,16 @@ def encode(
     tasks = _divide(str(source), job, how, noted)
     _check_reach(tasks, folder, ray, n_workers)
     names = [parts.file_name(task.name) for task in tasks]
-    there = parts.read_all(folder, names)
+    there, old = parts.read_all(folder, names), dict[str, Part]()
     if how.retry_skipped:
-        there = {name: part for name, part in there.items() if not part.skipped}
+        old = {name: part for name, part in there.items() if part.skipped}
+        there = {name: part for name, part in there.items() if name not in old}
     left = [task for task, name in zip(tasks, names, strict=True) if name not in there]
     if left:
         _write_manifest(folder, job, {"is_complete": False, "source": str(source), "n_units": len(tasks)})
         counter = _Counter(tasks, there, progress)
         with on_ray.connected(ray) if ray is not None else nullcontext():
-            _finish(left, job, ray, n_workers, counter)
+            _finish(left, job, ray, n_workers, counter, old)
     new = parts.read_all(folder, [parts.file_name(task.name) for task in left])
     whole = there | new
     lost = next((name for name in names if name not in whole), None)
@@ -154,8 +155,10 @@ def _check_reach(tasks: Sequence[Task], folder: Folder, ray: str | None, n_worke
         raise ConfigError("memory:// is seen by this process alone; encode without Ray and with 0 workers")
 
 
-def _finish(left: Sequence[Task], job: Job, ray: str | None, n_workers: int | None, counter: _Counter) -> None:
-    """Do what is left, round by round, until nothing is.
+def _finish(
+    left: Sequence[Task], job: Job, ray: str | None, n_workers: int | None, counter: _Counter, old: Mapping[str, Part]
+) -> None:
+    """Do what is left, round by round, until nothing is; parts that are there as ``old`` has them do not count.
 
     Raises:
         RunError: nothing comes of it any more.
@@ -172,7 +175,8 @@ def _finish(left: Sequence[Task], job: Job, ray: str | None, n_workers: int | No
                 counter.add(answer)
         except _losses(ray) as error:
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-        there = parts.read_all(job.folder, [parts.file_name(task.name) for task in remaining if task.name not in done])
+        names = [parts.file_name(task.name) for task in remaining if task.name not in done]
+        there = {name for name, part in parts.read_all(job.folder, names).items() if part != old.get(name)}
         remaining = [one for one in remaining if one.name not in done and parts.file_name(one.name) not in there]
         n_idle = 0 if done or there else n_idle + 1
         if n_idle >= _MOST_IDLE:

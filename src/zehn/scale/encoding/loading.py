@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ Batch = tuple[list[Row], Float32[np.ndarray, "n d"]]
 
 _WHAT = "loading images"
 _HASH_BYTES = 32
+_PART_NAME = re.compile(rf"{parts.PREFIX}\w+{re.escape(parts.SUFFIX)}")
 _ZERO = b"\0"
 _DAMAGED = (OSError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
 
@@ -48,8 +50,9 @@ def load(out: str | Path, collection: Collection, *, progress: Progress | None =
     folder = Folder(storage.resolved(str(out)))
     known = _finished(folder)
     _check_match(known, collection, folder)
-    n_all, n_done, n_new = int(known["n_images"]), 0, 0
-    for rows, codes in _batches(folder, [str(part["name"]) for part in known["parts"]], collection.engine.n_components):
+    n_all, names = _contents(known, folder)
+    n_done = n_new = 0
+    for rows, codes in _batches(folder, names, collection.engine.n_components):
         n_new += _add(collection.engine, rows, codes, str(known["fingerprint"]))
         n_done += len(rows)
         if progress:
@@ -66,6 +69,25 @@ def _finished(folder: Folder) -> dict[str, Any]:
     return known
 
 
+def _contents(known: dict[str, Any], folder: Folder) -> tuple[int, list[str]]:
+    """Return how many images there are, and in which part files.
+
+    Raises:
+        DataError: the manifest says nothing of the kind.
+
+    """
+    try:
+        n_images, names = int(known["n_images"]), [str(part["name"]) for part in known["parts"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{folder.path_of(MANIFEST)} is damaged ({error!r}); give the same zehn encode again"
+        ) from error
+    wrong = next((name for name in names if not _PART_NAME.fullmatch(name)), None)
+    if wrong is not None:
+        raise DataError(f"{folder.path_of(MANIFEST)} is damaged (what is {wrong!r}?); give the same zehn encode again")
+    return n_images, names
+
+
 def _check_match(known: dict[str, Any], collection: Collection, folder: Folder) -> None:
     fit = collection.engine.facts()["fit"]
     for name, own in (("fingerprint", collection.model.fingerprint), ("fit", fit)):
@@ -77,18 +99,22 @@ def _check_match(known: dict[str, Any], collection: Collection, folder: Folder) 
 
 
 def _batches(folder: Folder, names: Sequence[str], n_components: int) -> Iterator[Batch]:
-    """Yield what part files hold, several of them together: an engine takes many rows at once more quickly."""
+    """Yield what part files hold, some ten thousand rows at a time: small parts together, large ones in pieces."""
     rows: list[Row] = []
     values: list[Float32[np.ndarray, "_ d"]] = []
-    for name in names:
-        of_part, codes = _read(folder, name, n_components)
-        if rows and len(rows) + len(of_part) > N_BATCH:
+    for of_piece, codes in (piece for name in names for piece in _pieces(*_read(folder, name, n_components))):
+        if rows and len(rows) + len(of_piece) > N_BATCH:
             yield rows, np.concatenate(values)
             rows, values = [], []
-        rows += of_part
+        rows += of_piece
         values.append(codes)
     if rows:
         yield rows, np.concatenate(values)
+
+
+def _pieces(rows: list[Row], codes: Float32[np.ndarray, "n d"]) -> Iterator[Batch]:
+    for start in range(0, len(rows), N_BATCH):
+        yield rows[start : start + N_BATCH], codes[start : start + N_BATCH]
 
 
 def _read(folder: Folder, name: str, n_components: int) -> Batch:

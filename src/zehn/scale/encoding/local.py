@@ -18,11 +18,14 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+from zehn.errors import RunError
 from zehn.scale.encoding.worker import Done, Job, Task, Worker
 
 _PROGRAM = "from zehn.scale.encoding.local import serve; serve()"
 _READY: Any = "ready"
 _DYING = (OSError, EOFError, pickle.UnpicklingError)
+_MOST_STARTS = 3
+"""Starts in a row that fail before a worker is given up, and all with it: it would fail for each of a million units."""
 
 
 def run(tasks: Sequence[Task], job: Job, n_workers: int) -> Iterator[Done]:
@@ -77,13 +80,24 @@ class _Process:
         self._job = job
         self._process: subprocess.Popen[bytes] | None = None
         self._is_closed = False
+        self._n_failed = 0
 
     def ask(self, task: Task) -> Done | None:
-        """Return what came of a task, or None where the process died over it."""
+        """Return what came of a task, or None where the process died over it.
+
+        Raises:
+            RunError: the process died as it started, again and again.
+
+        """
         try:
             return _exchange(self._process or self._start(), task)
-        except _DYING:
+        except _DYING as error:
             self._end()
+            if self._n_failed >= _MOST_STARTS:
+                raise RunError(
+                    "workers die as they start, see what they say above; the same command goes on, with --workers 0 in "
+                    "one process"
+                ) from error
             return None
 
     def close(self) -> None:
@@ -110,8 +124,10 @@ class _Process:
         self._process = subprocess.Popen(  # noqa: S603 – our own program
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
-        if _exchange(self._process, self._job) != _READY:
+        self._n_failed += 1
+        if self._is_closed or _exchange(self._process, self._job) != _READY:  # closed in the meantime
             raise EOFError
+        self._n_failed = 0
         return self._process
 
 

@@ -61,7 +61,8 @@ def connected(address: str) -> Iterator[None]:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **started)
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"there is no Ray cluster at {address!r} ({error}); start one with ray start --head, or use --ray {LOCAL}"
+            f"there is no Ray cluster at {address!r} ({error}); start one with ray start --head, set "
+            f"RAY_AUTH_MODE=token if it wants the token in ~/.ray/auth_token, or use --ray {LOCAL}"
         ) from error
     try:
         yield

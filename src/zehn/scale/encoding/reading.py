@@ -20,6 +20,8 @@ from zehn.scale.encoding.sources import File, Unit
 
 _N_AT_ONCE = 64
 """Files that are fetched from an object store at once, and rows of a Parquet file that are in memory at once."""
+_BYTES_AT_ONCE = 64 * 1024**2
+"""Bytes that are fetched at once, more only where one file has more."""
 _BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 _TOO_LARGE = f"it has more than the {images.MAX_BYTES:,} bytes allowed; make it smaller"
 
@@ -58,8 +60,7 @@ def _of_paths(files: Sequence[File]) -> Iterator[Item]:
 def _of_urls(files: Sequence[File]) -> Iterator[Item]:
     small = [file for file in files if file.size <= images.MAX_BYTES]
     yield from (Item(os.fsencode(file.path), reason=_TOO_LARGE) for file in files if file.size > images.MAX_BYTES)
-    for start in range(0, len(small), _N_AT_ONCE):
-        part = small[start : start + _N_AT_ONCE]
+    for part in sources.bounded(small, _N_AT_ONCE, _BYTES_AT_ONCE):
         system, _ = storage.system_of(part[0].path)
         places = [storage.system_of(file.path)[1] for file in part]
         fetched = system.cat(places, on_error="return")  # many at once where the store can
@@ -71,7 +72,7 @@ def _of_urls(files: Sequence[File]) -> Iterator[Item]:
 
 def _of_shard(file: File) -> Iterator[Item]:
     """Read a tar shard from its beginning, as a stream; one that breaks off keeps what came before."""
-    n_read, seen = 0, set[str]()
+    n_read, seen = 0, set[bytes]()
     try:
         with storage.open_file(file.path) as opened, tarfile.open(fileobj=opened, mode="r|*") as archive:
             for member in archive:
@@ -80,13 +81,13 @@ def _of_shard(file: File) -> Iterator[Item]:
                 path = os.fsencode(_inside(file.path, member.name))
                 if not member.isfile():
                     yield Item(path, reason=f"it is a link to {member.linkname}, which lies elsewhere in the shard")
-                elif member.name in seen:
+                elif path in seen:
                     yield Item(path, reason="the shard holds another file of that name before it")
                 elif member.size > images.MAX_BYTES:
                     yield Item(path, reason=_TOO_LARGE)
                 else:
                     yield Item(path, _bytes_of(archive, member))
-                seen.add(member.name)
+                seen.add(path)
                 n_read += 1
     except _BROKEN as error:
         yield Item(os.fsencode(file.path), reason=f"the shard breaks off after {n_read:,} images: {error}")

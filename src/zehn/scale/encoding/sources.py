@@ -100,7 +100,7 @@ def find(source: str, note: Note, *, apart_from: str = "") -> list[File]:
     """
     address = storage.path_of(source.removeprefix("folder:"))
     found = list(_elsewhere(address) if storage.is_url(address) else _here(address, note))
-    inside = f"{apart_from.rstrip('/')}/"
+    inside = f"{storage.listed_as(apart_from).rstrip('/')}/"
     kept = [file for file in found if not apart_from or not file.path.startswith(inside)]
     if not kept:
         raise DataError(f"nothing to encode in {source}: expected {_SUFFIXES_SAID}; name a folder, a pattern or a URL")
@@ -147,6 +147,8 @@ def _here(address: str, note: Note) -> Iterator[File]:
     seen: set[str] = set()
     for root in roots:
         for path in _archives(root):
+            if path in seen:  # a pattern may name a folder and what is in it
+                continue
             status = os.stat(path)  # noqa: PTH116 – as it came
             seen.add(path)
             yield File(path, status.st_size, str(status.st_mtime_ns))
@@ -179,8 +181,8 @@ def _elsewhere(url: str) -> Iterator[File]:
             listed = system.find(place, detail=True) if about["type"] == "directory" else {place: about}
     except FileNotFoundError as error:
         raise DataError(f"there is nothing at {url}; name a folder of images, a pattern or a file") from error
-    except OSError as error:
-        raise DataError(f"{url} cannot be listed: {error}") from error
+    except Exception as error:  # each store has its own
+        raise DataError(f"{url} cannot be listed: {storage.told(error)}") from error
     for path, about in sorted(listed.items()):
         below = path.removeprefix(place).strip("/")
         is_hidden = any(part.startswith(".") for part in below.split("/"))
@@ -193,12 +195,24 @@ def _stamp(about: Mapping[str, Any]) -> str:
 
 
 def _parts(pictures: Sequence[File], batch: int) -> Iterator[list[File]]:
+    def ends_before(file: File, n: int) -> bool:
+        return n * _LEAST >= batch and _checksum(file.path) % max(batch // _PER_BOUNDARY, 1) == 0
+
+    return bounded(pictures, batch, _MOST_BYTES, ends_before)
+
+
+def bounded(
+    found: Iterable[File],
+    n_most: int,
+    most_bytes: int,
+    ends_before: Callable[[File, int], bool] = lambda *_: False,
+) -> Iterator[list[File]]:
+    """Divide files into parts of so many files and bytes at most, or of one file that has more."""
     part: list[File] = []
     n_bytes = 0
-    for file in pictures:
-        is_full = len(part) >= batch or (part and n_bytes + file.size > _MOST_BYTES)
-        is_boundary = len(part) * _LEAST >= batch and _checksum(file.path) % max(batch // _PER_BOUNDARY, 1) == 0
-        if is_full or is_boundary:
+    for file in found:
+        is_full = len(part) >= n_most or n_bytes + file.size > most_bytes
+        if part and (is_full or ends_before(file, len(part))):
             yield part
             part, n_bytes = [], 0
         part.append(file)

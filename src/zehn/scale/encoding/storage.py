@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from zehn.scale.encoding.defaults import EXTRA
 
 _HERE = "file"
 _MARK = "://"
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]+@")
 IN_MEMORY = "memory"
 """The file system of this process alone."""
 
@@ -39,12 +41,25 @@ def protocol_of(address: str) -> str:
     return address.partition(_MARK)[0].partition("::")[0]
 
 
+def listed_as(address: str) -> str:
+    """Return an address as a listing has it: a protocol may have several names, and ``memory://`` another slash."""
+    if not is_url(address):
+        return address
+    system, place = _opened(address)
+    return str(system.unstrip_protocol(place))
+
+
+def told(error: Exception) -> str:
+    """Return what an error of a file system says, or at least what it is."""
+    return str(error) or type(error).__name__
+
+
 def system_of(url: str) -> tuple[Any, str]:
     """Return the file system of a URL, and what it calls the place.
 
     Raises:
         UnknownNameError: fsspec knows no such protocol.
-        ConfigError: the package that speaks it is not installed.
+        ConfigError: the package that speaks it is not installed, the URL holds a password, or it cannot be opened.
         MissingExtraError: fsspec is not installed.
 
     """
@@ -53,6 +68,11 @@ def system_of(url: str) -> tuple[Any, str]:
 
 def _opened(url: str) -> tuple[Any, str]:
     fsspec = plugins.require("fsspec", EXTRA)
+    if _PASSWORD.search(url):
+        raise ConfigError(
+            f"expected a {protocol_of(url)}:// URL without a password, which would be written beside every code; put "
+            "it into the environment or ~/.config/fsspec/"
+        )
     try:
         return fsspec.core.url_to_fs(url)
     except ImportError as error:  # fsspec names the package
@@ -62,6 +82,8 @@ def _opened(url: str) -> tuple[Any, str]:
         if protocol in fsspec.available_protocols():
             raise ConfigError(f"{url} cannot be opened: {error}") from error
         raise UnknownNameError("protocol", protocol, fsspec.available_protocols()) from error
+    except Exception as error:  # each store has its own, such as for a login that is refused
+        raise ConfigError(f"{url} cannot be opened: {told(error)}; check address and credentials") from error
 
 
 @dataclass(frozen=True)
@@ -100,8 +122,8 @@ class Folder:
         try:
             system.makedirs(place.rpartition("/")[0], exist_ok=True)
             system.pipe_file(place, data)
-        except OSError as error:
-            raise RunError(f"cannot write {self.path_of(name)}: {error}; name another place") from error
+        except Exception as error:  # each store has its own
+            raise RunError(f"cannot write {self.path_of(name)}: {told(error)}; name another place") from error
 
     def read(self, name: str) -> bytes | None:
         """Return the bytes of a file, or None where there is none."""
@@ -131,7 +153,12 @@ def open_file(path: str) -> Any:
     if not is_url(path):
         return Path(path).open("rb")
     system, place = system_of(path)
-    return system.open(place, "rb")
+    try:
+        return system.open(place, "rb")
+    except OSError:
+        raise
+    except Exception as error:  # each store has its own
+        raise OSError(f"{path} cannot be opened: {told(error)}") from error
 
 
 def resolved(address: str) -> str:

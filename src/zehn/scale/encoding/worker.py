@@ -104,8 +104,10 @@ class Worker:
             rows.append(row)
             squares.append(square)
             if len(squares) == _N_ENCODED:
+                trail.rest()
                 done.append(codes.encode(self._model, np.stack(squares), device=self._job.device))
                 squares = []
+        trail.rest()
         if squares:
             done.append(codes.encode(self._model, np.stack(squares), device=self._job.device))
         part = self._part(task, rows, skipped, time.monotonic() - began)
@@ -170,6 +172,11 @@ class _Trail:
             if self.is_careful:
                 self._note(number)
             yield item
+
+    def rest(self) -> None:
+        """Note that no image is being decoded: whoever dies now, such as for want of memory, dies over none."""
+        if self.is_careful:
+            self._note(None)
 
     def end(self) -> None:
         """Remove the trail."""

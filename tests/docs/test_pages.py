@@ -1,0 +1,78 @@
+"""Every code block of every page does what it shows, or says why it is not run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import Block, blocks
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+ELSEWHERE: dict[str, str | None] = {
+    "bulk_encoding.md": "tests/scale/encoding/test_page.py",
+    "cluster.md": "tests/scale/test_cluster_docs.py",
+    "distributed_training.md": None,  # for several machines; tests/train/test_ranks.py trains by several processes
+    "serving.md": "tests/serve/http/test_serving_page.py",
+}
+"""Pages whose commands need servers or several machines, and which test runs them."""
+TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
+PAGES = [page for page in sorted(DOCS.glob("*.md")) if page.name not in ELSEWHERE and any(blocks(page))]
+MOST_NOT_RUN = 6
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_a_tutorial_does_what_it_shows(page: Path, run_page: Callable[..., None]) -> None:
+    run_page(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_commands_of_a_page_work(page: Path, run_page: Callable[..., None]) -> None:
+    run_page(page, "console")  # sybil runs the Python blocks: conftest.py
+
+
+def test_what_is_not_run_says_why_and_is_little() -> None:
+    kept_out = [
+        block
+        for page in (*TUTORIALS, *PAGES, *sorted((DOCS / "howto").glob("*.md")))
+        for block in blocks(page)
+        if block.language in ("python", "console") and "title" not in block.options and not block.is_run
+    ]
+    assert all(any(len(text) > len("not run: ") for text in block.comments) for block in kept_out)
+    assert len(kept_out) <= MOST_NOT_RUN, [f"{block.page.name}:{block.line}" for block in kept_out]
+
+
+def test_a_page_that_another_test_runs_is_named_there() -> None:
+    for name, test in ELSEWHERE.items():
+        if test is not None:
+            assert name in (ROOT / test).read_text(encoding="utf-8")
+
+
+def test_a_page_that_is_wrong_is_found_out(tmp_path: Path, run_page: Callable[..., None]) -> None:
+    page = tmp_path / "wrong.md"
+    page.write_text("```console\n$ zehn --version\nzehn …\n$ echo one two\none three\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"(?s)wrong\.md, line 2: echo one two.*one three.*printed:\none two"):
+        run_page(page)
+
+
+class TestBlocks:
+    @staticmethod
+    def read(tmp_path: Path, text: str) -> list[Block]:
+        page = tmp_path / "page.md"
+        page.write_text(text, encoding="utf-8")
+        return list(blocks(page))
+
+    def test_commands_go_on_over_lines_and_lose_their_remarks(self, tmp_path: Path) -> None:
+        [block] = self.read(tmp_path, "# A\n\n```console\n$ zehn \\\n  a   # b\nout\n\n$ c\n```\n")
+        assert block.line == 4
+        assert block.commands == [("zehn    a", "out\n\n"), ("c", "")]
+
+    def test_comments_right_before_a_block_count(self, tmp_path: Path) -> None:
+        text = "<!-- before: a -->\n<!-- aside -->\n```console\n$ b\n```\n"
+        text += "<!-- not run: c -->\n\nand\n\n```python\nd\n```\n"
+        first, second = self.read(tmp_path, text)
+        assert (first.before, first.is_run) == (["a"], True)
+        assert "aside" in first.comments
+        assert (second.comments, second.is_run) == ((), True)
