@@ -104,6 +104,8 @@ class Answer:
     n_images: int
     recall: float
     """Share of the true hits that such a search finds; 1 where it is exact."""
+    missing: Sequence[str] = ()
+    """Parts of a cluster that did not answer, where partial answers are allowed."""
 
 
 @dataclass(frozen=True)

@@ -89,12 +89,13 @@ class Search {
     });
   }
 
-  tell({ hits, distance, query, recall: found, n_images: nImages }) {
+  tell({ hits, distance, query, recall: found, missing = [], n_images: nImages }) {
     const same = matching(hits, query.label);
     const reach = found < 1 ? `; such a search finds ${Math.round(100 * found)} % of the true hits` : "";
     refill(this.summary, same && element("strong", {}, same), element("span", { class: "key" }, KEY));
     const told = `${hits.length} hits among ${count(nImages)} images by ${distance} distance`;
-    this.context.say(`${told}${same && `; ${same}`}${reach}`);
+    const gaps = missing.length ? `; not all could be searched: ${missing.join("; ")}` : "";
+    this.context.say(`${told}${same && `; ${same}`}${reach}${gaps}`);
   }
 
   /** Go to an image at random, keeping distance and k. */

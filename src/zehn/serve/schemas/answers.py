@@ -90,6 +90,7 @@ class Answer(BaseModel):
     k: int
     n_images: int
     recall: float = Field(description="Share of the true hits that such a search finds; 1 where it is exact.")
+    missing: list[str] = Field(description="Parts of a cluster that did not answer, where partial answers are allowed.")
     hits: list[Hit]
 
 

@@ -51,6 +51,7 @@ def answer_of(
         "k": k,
         "n_images": found.n_images,
         "recall": found.hits[0].recall if found.hits else 1.0,
+        "missing": [as_text(part) for part in found.hits[0].missing] if found.hits else [],
         "hits": [_hit(hit) for hit in found.hits],
     }
 
