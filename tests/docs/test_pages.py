@@ -53,7 +53,7 @@ def test_a_page_that_another_test_runs_is_named_there() -> None:
 def test_a_page_that_is_wrong_is_found_out(tmp_path: Path, run_page: Callable[..., None]) -> None:
     page = tmp_path / "wrong.md"
     page.write_text("```console\n$ zehn --version\nzehn …\n$ echo one two\none three\n```\n", encoding="utf-8")
-    with pytest.raises(AssertionError, match=r"(?s)wrong\.md, line 2: echo one two.*one three.*printed:\none two"):
+    with pytest.raises(AssertionError, match=r"(?s)wrong\.md, line 2: echo one two.*one three.*printed:\n *one two"):
         run_page(page)
 
 
