@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import sys
@@ -13,7 +12,6 @@ from argparse import Namespace
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zehn.errors import ConfigError, TrainingError
@@ -110,6 +108,8 @@ def launch(given: Namespace) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, n_cores // n_devices)))
     os.environ[_LAUNCHED] = str(os.getpid())
     goes_on = "add --resume to go on" if hasattr(given, "resume") else "the same command goes on"
+    from tempfile import TemporaryDirectory
+
     with TemporaryDirectory(prefix="zehn-") as folder, _quiet():
         try:
             elastic_launch(_launch_config(given, folder), sys.executable)("-P", "-m", "zehn", *sys.argv[1:])
@@ -215,6 +215,8 @@ def _end_with_parent() -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep torchrun's own words about its processes to itself."""
+    import logging
+
     logging.disable(logging.CRITICAL)
     try:
         yield

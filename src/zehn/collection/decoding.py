@@ -1,34 +1,28 @@
 """Image files → squares of the model's size, in processes of their own.
 
-Each worker is a plain ``python -c`` that reads lists of tasks and answers them, not a ``multiprocessing`` process: that
-would run the user's script again, which a script of five lines does not survive, and would outlive a parent that was
-killed. A worker ends with its standard input. One that dies over a file (a decoder's crash, memory) is replaced, and
-the file is listed as unreadable.
+A worker is a child (:mod:`zehn.children`) that is given lists of tasks. One that dies over a file (a decoder's crash,
+memory) is replaced, and the file is listed as unreadable.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import pickle
-import signal
-import subprocess
-import sys
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from zehn import images
+from zehn import children, images
+from zehn.children import Child
 from zehn.errors import ImageError
 
 N_FEW = 48
@@ -40,8 +34,6 @@ _OVERSAMPLING = 2
 _QUALITY = 82
 _CRASHED = "the decoder crashed over it; open it with another program and save it anew"
 _PROGRAM = "from zehn.collection.decoding import serve; serve()"
-_READY: Any = "ready"
-_DYING = (OSError, EOFError, pickle.UnpicklingError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +133,9 @@ def thumbnail_of(image: UInt8[np.ndarray, "h w 3"], size: int) -> bytes | None:
 
 
 def serve() -> None:
-    """Answer tasks from standard input until it ends: what a worker does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    """Decode lists of tasks for a parent: what a worker does."""
     warnings.simplefilter("ignore")
-    tasks, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints does not go among the answers
-    with suppress(*_DYING):
-        how, answer = pickle.load(tasks), _READY  # noqa: S301 – from our own parent
-        while True:
-            pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-            answers.flush()
-            answer = [decode(task, how) for task in pickle.load(tasks)]  # noqa: S301 – from our own parent
+    children.serve(lambda how: lambda tasks: [decode(task, how) for task in tasks])
 
 
 class _Worker:
@@ -159,54 +143,34 @@ class _Worker:
 
     def __init__(self, how: How) -> None:
         self._how = how
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     def ask(self, tasks: Sequence[Task]) -> list[Decoded]:
         """Return what came of the tasks; where the process dies, each is tried alone to find the one that kills it."""
-        process = self._process or self._start()
-        if process is None:
+        child = self._child or self._start()
+        if child is None:
             return [decode(task, self._how) for task in tasks]
         try:
-            return _exchange(process, list(tasks))
-        except _DYING:
+            return list(child.ask(list(tasks)))
+        except children.DYING:
             self.close()
         if len(tasks) == 1:
             return [Decoded(reason=_CRASHED)]
         return [self.ask([task])[0] for task in tasks]
 
     def close(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):
-                if pipe:
-                    pipe.close()
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
 
-    def _start(self) -> subprocess.Popen[bytes] | None:
+    def _start(self) -> Child | None:
         """Start the process, or return None where there can be none, as in a Python that is part of another program."""
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-        # -P: or a hashlib.py in the folder that we were started in would run
-        command = [sys.executable, "-P", "-c", _PROGRAM]
         try:
-            self._process = subprocess.Popen(  # noqa: S603 – our own program
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-            )
-            if _exchange(self._process, self._how) == _READY:
-                return self._process
-        except _DYING:
+            self._child = Child(_PROGRAM, is_silent=True)
+            self._child.begin(self._how)
+        except children.DYING:
             self.close()
-        return None
-
-
-def _exchange(process: subprocess.Popen[bytes], message: object) -> Any:
-    if process.stdin is None or process.stdout is None:
-        raise EOFError
-    pickle.dump(message, process.stdin, pickle.HIGHEST_PROTOCOL)
-    process.stdin.flush()
-    return pickle.load(process.stdout)  # noqa: S301 – from our own child
+        return self._child
 
 
 def _ask_one_of(workers: SimpleQueue[_Worker], tasks: Sequence[Task]) -> list[tuple[Task, Decoded]]:

@@ -17,8 +17,9 @@ from typing import Any
 
 from zehn import plugins
 from zehn.engines import _postgres_address
+from zehn.engines._given import check_codes
 from zehn.engines._index import Index
-from zehn.engines._mirror import Mirror, check_codes
+from zehn.engines._mirror import Mirror
 from zehn.engines._protocol import N_BATCH, Engine, Neighbors, NewRecord, Record, Reencoding
 from zehn.errors import ConfigError, UnknownNameError
 

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 
 from zehn.engines import _metrics
+from zehn.engines._given import LARGEST
 from zehn.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _BYTES_PER_CANDIDATE = 64
 _N_FOR_THREADS = 256
-_LARGEST = 1e15
 _TREE_SHARE = 100
 """A search that would fetch more than one in so many codes from the tree is quicker as a scan."""
 _TIED = 1e-6
@@ -385,9 +385,9 @@ class Index:
         self._tree = self._squares = self._largest = self._filter = None
 
     def _check_codes(self, codes: Float[np.ndarray, "_ _"], what: str) -> None:
-        if codes.shape[1] < 1 or not (codes.min(initial=0) >= -_LARGEST and codes.max(initial=0) <= _LARGEST):
+        if codes.shape[1] < 1 or not (codes.min(initial=0) >= -LARGEST and codes.max(initial=0) <= LARGEST):
             raise InputError(
-                f"expected {what} of at least one dimension and of finite numbers up to {_LARGEST:g}, came an array of "
+                f"expected {what} of at least one dimension and of finite numbers up to {LARGEST:g}, came an array of "
                 f"shape {codes.shape} with others; encode the images again or check the model"
             )
         if len(self) and codes.shape[1] != self._codes.shape[1]:

@@ -9,12 +9,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, Int64
 
 from zehn.distances import Distance
+from zehn.engines._given import check_codes
 from zehn.engines._index import Finish, Index, Options
 from zehn.engines._metrics import METRICS
 from zehn.errors import InputError
-
-LARGEST = 1e15
-"""Codes hold no larger numbers."""
 
 _AT_ONCE = 50_000
 _QUERIES_AT_ONCE = 4_096
@@ -224,33 +222,16 @@ class Mirror:
         if self._is_stale(self._recalls.get(key)):
             asked = np.random.default_rng(0).integers(0, len(self.ids), _N_ASKED)
             answers = [self._search(self.codes[asked], k, distance, self.ids[asked], None, e)[1] for e in (0, self.eps)]
-            there = np.isfinite(answers[0])
-            # who is as near as the k-th nearest is one of the k nearest
-            hit = answers[1] <= np.where(there, answers[0], -np.inf).max(axis=1, keepdims=True)
-            recall = int((hit & there).sum()) / max(1, int(there.sum()))
-            self._recalls[key] = _Measured(np.array(recall), self._n_changes)
+            self._recalls[key] = _Measured(np.array(recall_of(*answers)), self._n_changes)
         return float(self._recalls[key].value)
 
 
-def check_codes(codes: Float[np.ndarray, "..."], what: str, n_components: int) -> None:
-    """Refuse what no encoder returns.
-
-    Raises:
-        InputError: no rows of codes, another number of dimensions, or what are no numbers up to 1e15.
-
-    """
-    if codes.ndim != 2:
-        raise InputError(f"expected {what} of shape (n, {n_components}), came {codes.shape}; give each its own row")
-    if codes.shape[1] != n_components:
-        raise InputError(
-            f"{what} have {codes.shape[1]} dimensions but this collection was built with {n_components}; encode them "
-            "with the collection's model"
-        )
-    if not (codes.min(initial=0) >= -LARGEST and codes.max(initial=0) <= LARGEST):
-        raise InputError(
-            f"expected {what} of finite numbers up to {LARGEST:g}, came NaN, infinity or larger; encode the images "
-            "again or check the model"
-        )
+def recall_of(true: Float[np.ndarray, "q k"], found: Float[np.ndarray, "q k"]) -> float:
+    """Return the share of the true k nearest that was found, by distances alone: infinite where nothing was."""
+    there = np.isfinite(true)
+    # who is as near as the k-th nearest is one of the k nearest
+    hit = found <= np.where(there, true, -np.inf).max(axis=1, keepdims=True)
+    return int((hit & there).sum()) / max(1, int(there.sum()))
 
 
 def _finishing(distance: Distance) -> Finish:

@@ -22,7 +22,6 @@ _Answer = TypeVar("_Answer")
 
 _PAUSES = (0.2, 1.0)
 """Seconds before a second and a third try."""
-_SECONDS_TO_CONNECT = 10
 _SECONDS_TO_GIVE = 1.0
 """How long the pool may take to give a connection, before the server is asked what is the matter."""
 _PREPARED_AFTER = 2
@@ -83,7 +82,7 @@ class Database:
         self._pool = ConnectionPool(
             address.server, kwargs=_arguments(address), configure=self._configure, min_size=0, max_size=n_connections,
             check=ConnectionPool.check_connection, open=False, num_workers=1,
-            reconnect_timeout=_SECONDS_TO_CONNECT,
+            reconnect_timeout=_postgres_shards.SECONDS_TO_CONNECT,
         )  # fmt: skip
 
     def read(self, work: Callable[[Connection], _Answer]) -> _Answer:
@@ -324,7 +323,7 @@ def check_server(connection: Connection, address: Address) -> tuple[int, ...]:
             f"the database of {where} has no pgvector; install pgvector {least} or newer on the server, then give its "
             "database: CREATE EXTENSION vector"
         )
-    numbers = tuple(int(part) for part in version.split(".")[:2])
+    numbers = _postgres_schema.numbers_of(version)
     if numbers < _postgres_schema.LEAST_VECTOR:
         raise CollectionError(
             f"the database of {where} has pgvector {version}, expected {least} or newer; install it on the server, "
@@ -401,7 +400,7 @@ def _connect(address: Address) -> Connection:
 def _arguments(address: Address) -> dict[str, Any]:
     # what is in the address comes first
     given = psycopg.conninfo.conninfo_to_dict(address.server)
-    ours: dict[str, Any] = {"connect_timeout": _SECONDS_TO_CONNECT, "fallback_application_name": "zehn"}
+    ours: dict[str, Any] = {"connect_timeout": _postgres_shards.SECONDS_TO_CONNECT, "fallback_application_name": "zehn"}
     ours |= _postgres_shards.KEEPALIVES
     kept = {name: value for name, value in ours.items() if name not in given}
     return {**kept, "autocommit": True, "prepare_threshold": _PREPARED_AFTER, "client_encoding": "UTF8"}

@@ -26,7 +26,7 @@ from zehn.engines import (
     _postgres_text,
     _postgres_upkeep,
 )
-from zehn.engines._mirror import check_codes
+from zehn.engines._given import check_codes, paths_of
 from zehn.engines._postgres_address import parse
 from zehn.engines._postgres_measures import Measure
 from zehn.engines._postgres_samples import Samples
@@ -125,16 +125,7 @@ class Engine:
         fingerprint: str | None = None,
     ) -> Int64[np.ndarray, " n"]:
         """Add images with their codes (n, d), and return their ids (n,)."""
-        n_thumbnails = len(records) if thumbnails is None else len(thumbnails)
-        if not len(records) == len(codes) == n_thumbnails:
-            raise InputError(
-                f"expected a code and a thumbnail (or None) per image, came {len(records)} images, {len(codes)} codes "
-                f"and {n_thumbnails} thumbnails"
-            )
-        paths = [record.path for record in records]
-        if len(set(paths)) < len(paths):
-            twice = next(path for place, path in enumerate(paths) if path in paths[:place])
-            raise InputError(f"path {twice!r} is given twice; add every image once")
+        paths = paths_of(records, codes, thumbnails)
 
         def work(connection: Connection) -> list[int]:
             _postgres_tables.check_facts(connection, {} if fingerprint is None else {"fingerprint": fingerprint})

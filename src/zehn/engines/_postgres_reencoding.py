@@ -7,8 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from zehn.engines import _postgres_creation, _postgres_schema, _postgres_shards, _postgres_tables, _postgres_text
-from zehn.engines._mirror import check_codes
+from zehn.engines import (
+    _given,
+    _postgres_creation,
+    _postgres_schema,
+    _postgres_shards,
+    _postgres_tables,
+    _postgres_text,
+)
 from zehn.engines._postgres_tables import Connection
 from zehn.engines._protocol import N_BATCH, Record
 from zehn.errors import CollectionError, InputError
@@ -21,8 +27,7 @@ def check_dimensions(n_components: int) -> None:
         InputError: less than one dimension, or too many.
 
     """
-    if n_components < 1:
-        raise InputError(f"expected codes of at least one dimension, came {n_components}")
+    _given.check_dimensions(n_components)
     if n_components > _postgres_schema.MOST_DIMENSIONS:
         raise InputError(
             f"expected codes of at most {_postgres_schema.MOST_DIMENSIONS:,} dimensions, which is all that pgvector "
@@ -75,7 +80,7 @@ def put(connection: Connection, ids: Int[np.ndarray, " _"], codes: Float[np.ndar
     """
     state = _postgres_tables.state_of(connection)
     table = _postgres_tables.begun(state)
-    check_codes(codes, "codes", state.new_n_components or 0)
+    _given.check_codes(codes, "codes", state.new_n_components or 0)
     if len(ids) != len(codes):
         raise InputError(f"expected an id per code, came {len(ids)} ids and {len(codes)} codes")
     # of an id that is given twice the last code counts

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from zehn.engines import _postgres_database, _postgres_search, _postgres_tables
-from zehn.engines._mirror import Mirror
+from zehn.engines._mirror import Mirror, recall_of
 from zehn.engines._postgres_measures import Measure
 from zehn.engines._postgres_search import Space
 from zehn.engines._postgres_tables import Connection, State
@@ -94,11 +94,7 @@ def _measured(mirror: Mirror, space: Space, measure: Measure, k: int, n_to_read:
         return 1.0
     queries, ids = mirror.codes[chosen].astype(np.float64), mirror.ids[chosen]
     search = (_postgres_search.exact, _postgres_search.approximate)
-    true, found = (one(space, measure, queries, k, ids, n_to_read=n_to_read)[1] for one in search)
-    there = np.isfinite(true)
-    # who is as near as the k-th nearest is one of the k nearest
-    hit = found <= np.where(there, true, -np.inf).max(axis=1, keepdims=True)
-    return int((hit & there).sum()) / max(1, int(there.sum()))
+    return recall_of(*(one(space, measure, queries, k, ids, n_to_read=n_to_read)[1] for one in search))
 
 
 def _stored(connection: Connection, key: tuple[int, str, int]) -> tuple[float, int] | None:

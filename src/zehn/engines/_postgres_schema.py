@@ -44,6 +44,11 @@ class Table:
     """Statements that make keys and the like where the rows are; ``{schema}`` stands for the schema."""
 
 
+def numbers_of(version: str) -> tuple[int, ...]:
+    """Return what counts of a version of pgvector, such as (0, 7)."""
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
 def images() -> Table:
     """Return the table of what is known of each image; ``mtime`` is ``mtime_ns`` as text, for filters."""
     return Table(

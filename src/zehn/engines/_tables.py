@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from zehn.engines import _filter
-from zehn.engines._mirror import LARGEST
+from zehn.engines._given import LARGEST
 from zehn.engines._protocol import NewRecord, Record, Reencoding
 from zehn.errors import CollectionError, InputError
 

@@ -18,7 +18,8 @@ from jaxtyping import Float, Float32, Float64, Int, Int64
 
 from zehn.distances import Distance
 from zehn.engines import _database, _filter, _index, _loading, _schema, _tables
-from zehn.engines._mirror import Mirror, check_codes
+from zehn.engines._given import check_codes, check_dimensions, paths_of
+from zehn.engines._mirror import Mirror
 from zehn.engines._protocol import N_BATCH, Neighbors, NewRecord, Record, Reencoding
 from zehn.errors import CollectionError, InputError
 
@@ -51,8 +52,7 @@ def create(
     attachments: Mapping[str, bytes] | None = None,
 ) -> Engine:
     """Make an empty collection; see :func:`zehn.engines.create`."""
-    if n_components < 1:
-        raise InputError(f"expected codes of at least one dimension, came {n_components}")
+    check_dimensions(n_components)
     _database.create(Path(address), n_components=n_components, facts=facts, attachments=attachments or {})
     return Engine(address, options)
 
@@ -143,16 +143,7 @@ class Engine:
         fingerprint: str | None = None,
     ) -> Int64[np.ndarray, " n"]:
         """Add images with their codes (n, d), and return their ids (n,)."""
-        n_thumbnails = len(records) if thumbnails is None else len(thumbnails)
-        if not len(records) == len(codes) == n_thumbnails:
-            raise InputError(
-                f"expected a code and a thumbnail (or None) per image, came {len(records)} images, {len(codes)} codes "
-                f"and {n_thumbnails} thumbnails"
-            )
-        paths = [record.path for record in records]
-        if len(set(paths)) < len(paths):
-            twice = next(path for place, path in enumerate(paths) if path in paths[:place])
-            raise InputError(f"path {twice!r} is given twice; add every image once")
+        paths = paths_of(records, codes, thumbnails)
         with self._database.writing() as connection:
             _tables.check_facts(connection, {} if fingerprint is None else {"fingerprint": fingerprint})
             state = _tables.state_of(connection)
@@ -324,8 +315,7 @@ class Engine:
 
     def begin_reencoding(self, fingerprint: str, n_components: int) -> Reencoding:
         """Begin to put new codes beside the old ones, or go on with it."""
-        if n_components < 1:
-            raise InputError(f"expected codes of at least one dimension, came {n_components}")
+        check_dimensions(n_components)
         with self._database.writing() as connection:
             begun = _tables.reencoding(connection)
             if begun is None or (begun.fingerprint, begun.n_components) != (fingerprint, n_components):

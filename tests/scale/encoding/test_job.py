@@ -428,10 +428,10 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, photos: Path, model: store.
     real, killed = local._Process.ask, list[int]()
 
     def ask(process: Any, task: Any) -> Any:
-        if process._process is not None and not killed:
-            killed.append(process._process.pid)
-            process._process.kill()
-            process._process.wait()
+        if process._child is not None and not killed:
+            killed.append(process._child._process.pid)
+            process._child._process.kill()
+            process._child._process.wait()
         return real(process, task)
 
     monkeypatch.setattr(local._Process, "ask", ask)

@@ -50,7 +50,7 @@ def _add_encode_in_bulk(group: Any) -> None:
     group.add_argument(
         "--batch",
         type=int,
-        default=bulk.Options.batch,
+        default=bulk.BATCH,
         metavar="N",
         help="images in a part file, at most (default: %(default)s)",
     )

@@ -8,12 +8,10 @@ from typing import Any
 
 import psycopg
 
-from zehn.engines import _postgres_address
+from zehn.engines import _postgres_address, _postgres_shards
 from zehn.errors import CollectionError
 
 Connection = psycopg.Connection[Any]
-
-_SECONDS_TO_CONNECT = 10
 
 
 @contextmanager
@@ -27,7 +25,7 @@ def opened(name: str, url: str) -> Iterator[Connection]:
     try:
         # an address that names a collection will do
         connection = psycopg.connect(
-            _postgres_address.parse(url).server, autocommit=True, connect_timeout=_SECONDS_TO_CONNECT
+            _postgres_address.parse(url).server, autocommit=True, connect_timeout=_postgres_shards.SECONDS_TO_CONNECT
         )
     except psycopg.Error as error:
         raise CollectionError(
@@ -58,9 +56,3 @@ def said(error: psycopg.Error, url: str = "") -> str:
     """Return what a server said, in one line, without the password of an address."""
     text = " ".join(f"{error.diag.message_primary or error} {error.diag.message_detail or ''}".split())
     return _postgres_address.parse(url).masked(text) if url else text
-
-
-def value(connection: Connection, statement: str, *values: Any) -> Any:
-    """Return the first column of the first row, or None."""
-    row = connection.execute(statement.encode(), values or None).fetchone()
-    return row[0] if row else None

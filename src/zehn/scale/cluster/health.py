@@ -8,6 +8,7 @@ from dataclasses import replace
 import psycopg
 
 from zehn.engines import _postgres_changes, _postgres_shards
+from zehn.engines._postgres_database import value
 from zehn.engines._postgres_shards import Shard
 from zehn.errors import CollectionError
 from zehn.scale.cluster import connections, layout
@@ -30,18 +31,18 @@ def of_server(connection: Connection, name: str, address: str) -> ServerState:
 
     """
     with connections.told(name):
-        is_replica = connections.value(connection, "SELECT pg_is_in_recovery()")
+        is_replica = value(connection, "SELECT pg_is_in_recovery()")
         n_rows, is_estimate = _count_rows(connection)
-        vector = connections.value(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+        vector = value(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'")
         return ServerState(
             name,
             address,
             "it is a replica, which cannot be written to; promote it" if is_replica else "",
-            version=str(connections.value(connection, "SHOW server_version")).split()[0],
+            version=str(value(connection, "SHOW server_version")).split()[0],
             vector_version=str(vector or ""),
             n_rows=n_rows,
             is_estimate=is_estimate,
-            n_bytes=int(connections.value(connection, f"SELECT sum(pg_total_relation_size(pg_class.oid)) {_OWN}") or 0),
+            n_bytes=int(value(connection, f"SELECT sum(pg_total_relation_size(pg_class.oid)) {_OWN}") or 0),
             followers=() if is_replica else tuple(_followers(connection)),
         )
 
@@ -65,7 +66,7 @@ def collections_of(connection: Connection) -> Iterator[CollectionState]:
         f"WHERE inhparent = to_regclass(format('%I.images', nspname))) {_OWN} AND relname = 'state' ORDER BY nspname"
     ).fetchall()
     for schema, table, n_shards in rows:
-        n_images = int(connections.value(connection, f"SELECT n_images FROM {table}") or 0)
+        n_images = int(value(connection, f"SELECT n_images FROM {table}") or 0)
         is_unfinished = n_shards > 0 and _postgres_changes.is_unfinished(connection, schema)
         yield CollectionState(schema.removeprefix("zehn_"), n_images, n_shards, is_unfinished)
 
@@ -77,7 +78,7 @@ def _count_rows(connection: Connection) -> tuple[int, bool]:
     try:
         with connection.transaction():
             connection.execute(f"SET LOCAL statement_timeout = '{_SECONDS_TO_COUNT} s'")
-            counted = [connections.value(connection, f"SELECT count(*) FROM {table}") for table, _ in tables]
+            counted = [value(connection, f"SELECT count(*) FROM {table}") for table, _ in tables]
             return sum(map(int, counted)), False
     except psycopg.errors.QueryCanceled:
         return int(sum(max(0.0, n_rows) for _, n_rows in tables)), True

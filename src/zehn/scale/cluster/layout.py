@@ -10,14 +10,14 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from zehn.engines import _postgres_address, _postgres_shards
+from zehn.engines import _postgres_address, _postgres_schema, _postgres_shards
+from zehn.engines._postgres_database import value
 from zehn.errors import CollectionError, ConfigError
 from zehn.scale.cluster import connections
 from zehn.scale.cluster.connections import Connection
 
 OLDEST_SERVER = 16
 """PostgreSQL's version: from it on COPY writes to foreign tables many rows at a time."""
-OLDEST_VECTOR = (0, 7)
 _PACKAGES = {"vector": "postgresql-{}-pgvector", "postgres_fdw": "postgresql-contrib"}
 _OF_A_USER = ("user", "password", "sslcert", "sslkey", "sslpassword")
 """Parts of an address that belong to a user, not to a server."""
@@ -60,17 +60,18 @@ def prepare(connection: Connection, name: str, extensions: Sequence[str]) -> Non
     if version < OLDEST_SERVER:
         raise CollectionError(f"the {name} is PostgreSQL {version}, expected {OLDEST_SERVER} or newer; update it")
     with connections.told(name):
-        if connections.value(connection, "SELECT pg_is_in_recovery()"):
+        if value(connection, "SELECT pg_is_in_recovery()"):
             raise CollectionError(
                 f"the {name} is a replica, which cannot be written to; promote it, or give the server that it follows"
             )
         for extension in extensions:
             _make_extension(connection, name, extension, version)
-        found = str(connections.value(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'"))
-    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST_VECTOR:
+        found = str(value(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'"))
+    least = _postgres_schema.LEAST_VECTOR
+    if _postgres_schema.numbers_of(found) < least:
         raise CollectionError(
-            f"the {name} has pgvector {found}, expected {'.'.join(map(str, OLDEST_VECTOR))} or newer; update it, then "
-            "run ALTER EXTENSION vector UPDATE"
+            f"the {name} has pgvector {found}, expected {'.'.join(map(str, least))} or newer; update it, then run "
+            "ALTER EXTENSION vector UPDATE"
         )
 
 
@@ -147,7 +148,7 @@ def problem_of(connection: Connection, number: int) -> str:
     try:
         # a part of a transaction, which goes on whatever comes of it
         with connection.transaction():
-            connections.value(connection, f"SELECT extversion FROM zehn_cluster.extensions_{number}")
+            value(connection, f"SELECT extversion FROM zehn_cluster.extensions_{number}")
     except psycopg.Error as error:
         return connections.said(error)
     return ""
@@ -155,7 +156,7 @@ def problem_of(connection: Connection, number: int) -> str:
 
 def _make_extension(connection: Connection, name: str, extension: str, version: int) -> None:
     known = "SELECT 1 FROM pg_available_extensions WHERE name = %s"
-    if connections.value(connection, known, extension) is None:
+    if value(connection, known, extension) is None:
         raise CollectionError(
             f"the {name} does not know the extension {extension}; install it there (Debian: "
             f"{_PACKAGES[extension].format(version)}), then give the same command again"
@@ -210,10 +211,10 @@ def _lay_out_shard(connection: Connection, number: int, settings: ShardSettings)
 def _put_server(connection: Connection, name: str, wanted: Mapping[str, str]) -> None:
     known = "SELECT srvoptions FROM pg_foreign_server WHERE srvname = %s"
     named = sql.SQL("SERVER {}").format(sql.Identifier(name))
-    is_new = connections.value(connection, "SELECT 1 FROM pg_foreign_server WHERE srvname = %s", name) is None
+    is_new = value(connection, "SELECT 1 FROM pg_foreign_server WHERE srvname = %s", name) is None
     if is_new:
         connection.execute(sql.SQL("CREATE {} FOREIGN DATA WRAPPER postgres_fdw").format(named))
-    there = dict(_postgres_shards.options_of(connections.value(connection, known, name)))
+    there = dict(_postgres_shards.options_of(value(connection, known, name)))
     # what an index was prepared with stays
     searching = {"options": there.get("options", _postgres_shards.search_options(_postgres_shards.EF_SEARCH))}
     _postgres_shards.set_options(connection, named, there, {**_SERVER_OPTIONS, **searching, **wanted})
@@ -222,8 +223,8 @@ def _put_server(connection: Connection, name: str, wanted: Mapping[str, str]) ->
 def _put_mapping(connection: Connection, name: str, wanted: Mapping[str, str]) -> None:
     known = "SELECT umoptions FROM pg_user_mappings WHERE srvname = %s AND usename = CURRENT_USER"
     named = sql.SQL("USER MAPPING FOR CURRENT_USER SERVER {}").format(sql.Identifier(name))
-    is_new = connections.value(connection, known.replace("umoptions", "1"), name) is None
+    is_new = value(connection, known.replace("umoptions", "1"), name) is None
     if is_new:
         connection.execute(sql.SQL("CREATE {}").format(named))
-    there = dict(_postgres_shards.options_of(connections.value(connection, known, name)))
+    there = dict(_postgres_shards.options_of(value(connection, known, name)))
     _postgres_shards.set_options(connection, named, there, wanted)

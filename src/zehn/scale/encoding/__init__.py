@@ -17,13 +17,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zehn.scale.encoding.defaults import Options
     from zehn.scale.encoding.job import Encoded, encode
     from zehn.scale.encoding.loading import load
+    from zehn.scale.encoding.options import Options
 
 __all__ = ["Encoded", "Options", "encode", "load"]
 
-_HOMES = {"Encoded": "job", "Options": "defaults", "encode": "job", "load": "loading"}
+_HOMES = {"Encoded": "job", "Options": "options", "encode": "job", "load": "loading"}
 
 
 def __getattr__(name: str) -> Any:

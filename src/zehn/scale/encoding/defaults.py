@@ -1,27 +1,8 @@
-"""How images are encoded in bulk where nothing else is said: the only home of these numbers."""
+"""What the help of ``zehn encode`` needs of bulk encoding, without loading anything."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from zehn.collection import defaults as of_collections
-
 EXTRA = "scale"
 """What brings the packages that only this needs."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How images become codes, and how the work is divided."""
-
-    batch: int = 2_048
-    """Images per unit of work at most, as far as a file can be divided: what a kill loses of each worker's work, and
-    the rows of a part file. Another number means other part files."""
-    fit: str = of_collections.FIT
-    """How oblong images become squares: ``crop``, ``stretch`` or ``pad``."""
-    device: str = "auto"
-    """``auto``, ``cpu``, ``cuda`` or ``mps``; with ``cuda`` on a cluster, actors share the GPUs."""
-    column: str = ""
-    """Of Parquet files: which one holds the images, where that is not plain."""
-    retry_skipped: bool = False
-    """Do those units again in which something could not be read."""
+BATCH = 2_048
+"""Images per unit of work at most, where nothing else is said."""

@@ -19,7 +19,7 @@ from zehn.datasets import Skipped
 from zehn.errors import ConfigError, DataError, RunError, UnknownNameError
 from zehn.progress import Progress
 from zehn.scale.encoding import local, on_ray, parts, sources, storage
-from zehn.scale.encoding.defaults import Options
+from zehn.scale.encoding.options import Options
 from zehn.scale.encoding.parts import Part
 from zehn.scale.encoding.storage import Folder
 from zehn.scale.encoding.worker import TRAIL, Done, Job, Task

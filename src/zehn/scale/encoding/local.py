@@ -1,29 +1,20 @@
 """Units of work encoded on this machine: a process per worker, each with the model and one thread.
 
-A worker is a plain ``python -c`` that reads tasks and answers them, as those that decode for a collection are, and for
-the same reasons: no script is run again, none outlives its parent. One that dies is replaced, and its unit is left
-for the next round.
+A worker is a child (:mod:`zehn.children`). One that dies is replaced, and its unit is left for the next round.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
 
+from zehn import children
+from zehn.children import Child
 from zehn.errors import RunError
 from zehn.scale.encoding.worker import Done, Job, Task, Worker
 
 _PROGRAM = "from zehn.scale.encoding.local import serve; serve()"
-_READY: Any = "ready"
-_DYING = (OSError, EOFError, pickle.UnpicklingError)
 _MOST_STARTS = 3
 """Starts in a row that fail before a worker is given up, and all with it: it would fail for each of a million units."""
 
@@ -61,16 +52,8 @@ def run(tasks: Sequence[Task], job: Job, n_workers: int) -> Iterator[Done]:
 
 
 def serve() -> None:
-    """Answer tasks from standard input until it ends: what a worker does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    tasks, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints does not go among the answers
-    with suppress(*_DYING):
-        worker, answer = Worker(pickle.load(tasks)), _READY  # noqa: S301 – from our own parent
-        while True:
-            pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-            answers.flush()
-            answer = worker(pickle.load(tasks))  # noqa: S301 – from our own parent
+    """Encode units for a parent: what a worker does."""
+    children.serve(Worker)
 
 
 class _Process:
@@ -78,7 +61,7 @@ class _Process:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._is_closed = False
         self._n_failed = 0
 
@@ -90,8 +73,8 @@ class _Process:
 
         """
         try:
-            return _exchange(self._process or self._start(), task)
-        except _DYING as error:
+            done: Done = (self._child or self._start()).ask(task)
+        except children.DYING as error:
             self._end()
             if self._n_failed >= _MOST_STARTS:
                 raise RunError(
@@ -99,36 +82,27 @@ class _Process:
                     "one process"
                 ) from error
             return None
+        return done
 
     def close(self) -> None:
         self._is_closed = True
         self._end()
 
     def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):
-                if pipe:
-                    pipe.close()
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> Child:
         if self._is_closed:
             raise EOFError
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-        # -P: or a hashlib.py in the folder that we were started in would run
-        command = [sys.executable, "-P", "-c", _PROGRAM]
-        self._process = subprocess.Popen(  # noqa: S603 – our own program
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-        )
+        child = self._child = Child(_PROGRAM)
         self._n_failed += 1
-        if self._is_closed or _exchange(self._process, self._job) != _READY:  # closed in the meantime
+        if self._is_closed:  # in the meantime
             raise EOFError
+        child.begin(self._job)
         self._n_failed = 0
-        return self._process
+        return child
 
 
 def _feed(
@@ -144,11 +118,3 @@ def _feed(
         answers.put(error)
     finally:
         answers.put(None)
-
-
-def _exchange(process: subprocess.Popen[bytes], message: object) -> Any:
-    if process.stdin is None or process.stdout is None:
-        raise EOFError
-    pickle.dump(message, process.stdin, pickle.HIGHEST_PROTOCOL)
-    process.stdin.flush()
-    return pickle.load(process.stdout)  # noqa: S301 – from our own child
