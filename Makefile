@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; CI calls the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test check format lint types layers smoke bench docs docs-commands docs-licences docs-figures wheel sbom clean
+.PHONY: help setup browser run test check format lint types layers smoke bench fuzz docs docs-commands docs-licences docs-figures public-names wheel sbom clean
 
 bin := .venv/bin
 ifeq ($(strip $(ZEHN_DATA)),)
@@ -51,25 +51,36 @@ docs: setup ## the documentation as a site in site/, strict, offline: open site/
 	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --quiet
 	@echo "docs: site/index.html"
 
-docs-commands: setup ## docs/reference/commands.md anew, from the parser
+docs-commands: setup ## docs/reference/commands.md anew, from the parser, and the picture of the data's way
 	@$(bin)/python scripts/commands.py
+	@$(bin)/python scripts/way.py
 
 docs-licences: setup ## docs/reference/licences.md anew, from the packages' metadata
 	@$(bin)/python scripts/licences.py
 
+public-names: setup ## tests/public_names.txt anew: public names and signatures, after a change that is meant
+	@$(bin)/python scripts/public_names.py
+
 docs-figures: setup ## the tutorials' figures anew, from a run (RUN=runs/cifar10-robust)
 	@$(bin)/python scripts/figures.py $(RUN)
 
-wheel: setup ## build the wheel, install it into an empty environment, try it there
+wheel: setup ## dist/*.whl: build the wheel, install it into an empty environment, try it there
 	@PYTHON=$(abspath $(bin))/python scripts/wheel_smoke.sh
 
 sbom: setup ## sbom.json: every installed package with version and licence (CycloneDX)
 	@$(bin)/cyclonedx-py environment --pyproject pyproject.toml --of JSON -o sbom.json $(bin)/python
 	@echo "sbom: sbom.json"
 
-bench: setup ## Zehn beside its peers, by turns: docs/benchmarks.md (about an hour; ARGS="search --sizes 60000")
+audit: setup ## known vulnerabilities of the pinned versions, by pip-audit; needs the network
+	@scripts/audit.sh
+
+bench: setup ## Zehn beside its peers, by turns: docs/benchmarks.md (about 45 minutes; ARGS="search --sizes 60000")
 	@benchmarks/bench/peers.sh
 	@$(bin)/python -m benchmarks.bench $(ARGS)
+
+fuzz: setup ## damaged files for every reader of outside bytes (ten minutes each; ARGS="images --minutes 1")
+	@fuzz/setup.sh
+	@$(bin)/python -m fuzz $(ARGS)
 
 clean: ## remove what builds and tests leave behind (not runs/, not data/)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site sbom.json

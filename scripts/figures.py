@@ -2,24 +2,26 @@
 
     python scripts/figures.py runs/cifar10-robust
 
-writes ``docs/images/course/*.webp`` and the README's ``docs/images/hits.png``. A run draws its figures itself; they are
-only made small enough for the web. Those on distances and on what single numbers do are drawn anew, from the distances
-and the model.
+writes ``docs/images/course/*.webp`` and the README's ``docs/images/hits.webp``. A run draws its figures itself; they
+are only made small enough for the web. Drawn anew are those on distances and on what single numbers do, from the
+distances and the model, and the README's: of the run's queries the first of each class, so that nobody picks the fine
+ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from zehn import codes, distances, figures, store
+from zehn import codes, config, datasets, distances, figures, store
 from zehn.figures import style
 
 PLACE = Path(__file__).resolve().parent.parent / "docs" / "images" / "course"
@@ -39,7 +41,8 @@ DRAWN_BY_THE_RUN = {
     "corruptions": "robust/corruptions.png",
     "tilted": "robust/queries_perspective.png",
 }
-HITS = "query/hits_euclidean.png"
+N_HITS = 4
+"""Of each query in the README's figure."""
 MOST_WIDE = 1_400
 """Pixels; twice what a page of the site is wide."""
 STEPS = np.linspace(-1.0, 1.0, 11)
@@ -62,8 +65,8 @@ def draw(run: store.Run, out: Path) -> list[Path]:
     for name, source in DRAWN_BY_THE_RUN.items():
         if run.has(source):
             written.append(publish((run.path / source).read_bytes(), out / f"{name}.webp"))
-    if run.has(HITS):
-        written.append(publish((run.path / HITS).read_bytes(), out.parent / "hits.png"))
+    if run.has("query/query.json"):
+        written.append(publish(figures.render(hits(run), "png"), out.parent / "hits.webp"))
     model = store.load_model(run.path / "train" / "model.h5")
     own: dict[str, Callable[[store.Model], Figure]] = {"neighbourhoods": neighbourhoods, "numbers": numbers}
     for name, drawn in own.items():
@@ -72,17 +75,34 @@ def draw(run: store.Run, out: Path) -> list[Path]:
 
 
 def publish(png: bytes, path: Path) -> Path:
-    """Write a picture as WebP or PNG, no wider than a page needs."""
+    """Write a picture as WebP, no wider than a page needs."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     if picture.width > MOST_WIDE:
         picture = picture.resize(
             (MOST_WIDE, round(picture.height * MOST_WIDE / picture.width)), Image.Resampling.LANCZOS
         )
-    if path.suffix == ".png":
-        picture.quantize(256).save(path, optimize=True)
-    else:
-        picture.save(path, quality=82, method=6)
+    picture.save(path, quality=82, method=6)
     return path
+
+
+def hits(run: store.Run) -> Figure:
+    """Draw one query of each class and its nearest images, from a run and the whole data set that it asked."""
+    asked = run.read_json("query/query.json")
+    data = datasets.load(config.read(run.path / "config.toml").data.name)
+    places = first_of_each(asked["queries"])
+    queries = [asked["queries"][place] for place in places]
+    found = [asked["hits"]["euclidean"][place][:N_HITS] for place in places]
+    query_images = data.images[[query["id"] for query in queries]]
+    hit_images = np.stack([data.images[[hit["id"] for hit in row]] for row in found])
+    return figures.hits(queries, found, query_images, hit_images, distance="euclidean", class_names=data.class_names)
+
+
+def first_of_each(queries: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the places of each class's first query, in the order of the classes."""
+    first: dict[int, int] = {}
+    for place, query in enumerate(queries):
+        first.setdefault(query["label"], place)
+    return [first[label] for label in sorted(first)]
 
 
 @mpl.rc_context(style.STYLE)

@@ -84,7 +84,7 @@ def write_card(
     weights = ", ".join(f"{weight:g} × {name}" for name, weight in objectives.items())
     facts = {
         "data": f"{card['dataset']}, {100 * (1 - settings.data.validation_share):g} % of its training images",
-        "architecture": f"{model.architecture}, {dict(model.options)}",
+        "architecture": f"{model.architecture}, `{dict(model.options)}`",
         "objective": weights,
         "optimiser": f"{train.optimizer}, batches of {train.batch_size} images",
         "seed": card["seed"],

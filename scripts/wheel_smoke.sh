@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Builds the wheel, installs it into an empty environment without any extra, and tries there what has to work: index, search,
 # duplicates, the weights that ship; and that each missing extra is one line that names it. Needs pip's index or its cache.
+# What passes is kept in dist/.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 python=${PYTHON:-$root/.venv/bin/python}
 
-(cd "$root" && "$python" -m hatchling build -t wheel -d "$place/dist" >/dev/null)
+(cd "$root" && "$python" -m hatchling build -t wheel -d "$place/dist" >/dev/null 2>&1)
 "$python" -m venv "$place/venv"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1 PIP_CONSTRAINT="$root/constraints.txt"
 "$place/venv/bin/pip" install "$place"/dist/zehn-*.whl
@@ -71,4 +72,5 @@ END
 )"
 zehn search photos/odd/7.png --k 3 --show hits.png >/dev/null # a picture needs no extra
 names scale zehn index create far --engine postgresql://nobody@127.0.0.1:1/nothing
-echo "wheel: all is well"
+mkdir -p "$root/dist" && rm -f "$root"/dist/zehn-*.whl && cp "$place"/dist/*.whl "$root/dist/"
+echo "wheel: all is well: dist/$(basename "$place"/dist/*.whl)"

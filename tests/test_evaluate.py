@@ -20,6 +20,7 @@ from zehn import datasets, distances, evaluate, measures, models, store
 from zehn.errors import ConfigError, InputError, UnknownNameError
 from zehn.evaluate import baselines, ranking
 from zehn.evaluate.components import Components
+from zehn.measures import names
 
 BOTH = ("main", "literature")
 
@@ -38,7 +39,7 @@ def by_sorting(codes: Any, labels: Any, trial: ranking.Trial, name: Any, protoco
     database = trial.database_ids[:n_searched]
     training = trial.database_ids[: trial.n_database["literature"]]
     all_distances = cdist(codes.astype(np.float64), codes.astype(np.float64), name)
-    values: dict[str, list[float]] = {measure: [] for measure in ranking.MEASURES}
+    values: dict[str, list[float]] = {measure: [] for measure in names.MEASURES}
     for query in trial.query_ids:
 
         def order(ids: Any, query: Any = query) -> Any:
@@ -70,7 +71,7 @@ def test_every_measure_is_what_sorting_all_distances_gives(protocol: str, name: 
     trial = ranking.Trial(labels, np.arange(3_000, 3_080), np.arange(4_000), 3_000, BOTH)
     ranked = ranking.rank(trial, ranking.CodeSource(codes, distances.get(name)))
     expected = by_sorting(codes, labels, trial, scipy_name, protocol)
-    assert list(ranked.values[protocol]) == list(ranking.MEASURES)
+    assert list(ranked.values[protocol]) == list(names.MEASURES)
     for measure, values in ranked.values[protocol].items():
         np.testing.assert_allclose(values, expected[measure], atol=1e-12, err_msg=measure)
 
@@ -95,7 +96,7 @@ def test_a_class_of_one_image_scores_nothing() -> None:
     trial = ranking.Trial(labels, np.array([298, 299]), np.arange(300), 290)
     values = ranking.rank(trial, ranking.CodeSource(codes, distances.get("cosine"))).values["main"]
     assert trial.n_relevant("main")[1] == 0
-    assert {name: column[1] for name, column in values.items()} == dict.fromkeys(ranking.MEASURES, 0.0)
+    assert {name: column[1] for name, column in values.items()} == dict.fromkeys(names.MEASURES, 0.0)
 
 
 @given(

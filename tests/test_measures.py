@@ -132,6 +132,11 @@ def test_interval_covers_the_truth_about_19_times_in_20() -> None:
     assert 0.90 <= np.mean([x.low <= 1.0 <= x.high for x in intervals]) <= 0.99
 
 
+def test_interval_holds_its_mean_whatever_rounding_does() -> None:
+    found = measures.interval(np.full(3, 0.4))  # whose mean comes out as 0.4 + 6e-17
+    assert found.low == found.mean == found.high == 0.4
+
+
 def test_interval_of_one_constant_and_one_value() -> None:
     assert measures.interval(np.full(50, 0.25)) == measures.Interval(0.25, 0.25, 0.25)
     assert measures.interval(np.array([0.5])) == measures.Interval(0.5, 0.5, 0.5)
@@ -310,6 +315,11 @@ def test_dead_dimensions_are_named_and_nothing_is_nan() -> None:
     assert np.isfinite(summary["correlations"]).all()
     assert summary["correlations"][1] == [0.0, 1.0, 0.0]
     assert all(row["dead"] for row in measures.summarize_codes(np.ones((5, 2)))["dimensions"])
+
+
+def test_dimensions_that_fell_together_are_dead_though_none_is_narrow_beside_the_others() -> None:
+    assert measures.find_dead(np.array([1e-6, 1e-6, 0.9e-6])).tolist() == [True, True, True]
+    assert measures.find_dead(np.array([1.0, 0.01, 0.011, 0.0])).tolist() == [False, True, False, True]
 
 
 def test_codes_that_are_no_numbers_are_refused() -> None:

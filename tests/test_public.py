@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,16 @@ def test_the_public_names_are_these() -> None:
         "load_dataset",
         "load_model",
     ]
+
+
+def test_no_public_name_or_signature_changes_by_accident() -> None:
+    root = Path(__file__).resolve().parents[1]
+    spec = importlib.util.spec_from_file_location("public_names", root / "scripts" / "public_names.py")
+    assert spec is not None
+    assert spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    assert program.GOLDEN.read_text("utf-8") == program.text(), "if the change is meant: make public-names"
 
 
 @pytest.mark.parametrize("name", zehn.__all__)

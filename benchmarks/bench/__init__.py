@@ -1,6 +1,6 @@
 """Zehn against what a user would pick instead: the same work on the same cores, by turns, in one run.
 
-    make bench                                     all of it, about an hour on two quiet cores
+    make bench                                     all of it, three quarters of an hour on two quiet cores
     make bench ARGS="search --sizes 60000"         one comparison, or some, and other sizes
     make bench ARGS="--list"                       what there is and how long each takes
 

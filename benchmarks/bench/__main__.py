@@ -48,7 +48,7 @@ def measure(comparisons: Sequence[Comparison], given: argparse.Namespace) -> Non
             result = _played(comparison, case, given)
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, result)
-            _page.write(given.page, given.out)
+        _page.write(given.page, given.out)
 
 
 def is_there(path: Path, comparison: Comparison, case: Case, given: argparse.Namespace) -> bool:

@@ -20,8 +20,8 @@ PRICE_GB = 0.005
 """US dollars for a gigabyte of memory and an hour: the same."""
 MACHINE_GB = 128
 N_COMPONENTS = 10
-TREE_BYTES = 8 * N_COMPONENTS + 8 + 8 + 24
-"""Of a code in Zehn's tree, beside its float32: float64, an id, a place, its share of the nodes of leaves of 32."""
+TREE_BYTES = 8 * N_COMPONENTS + 3 * 8 + 4
+"""Of a code in Zehn's tree, beside its float32: float64, an id and two places, its share of the nodes."""
 _BEYOND_CACHES = 1_000_000
 """Fewer codes may be in a processor's cache, which is quicker to read than memory."""
 _HOURS_A_MONTH = 730
@@ -64,6 +64,13 @@ def _limits(found: Found, machine: Mapping[str, Any]) -> list[str]:
                 f"One euclidean query among {n:,}: no scan is quicker than reading the codes, {shown_seconds(least)}; "
                 f"faiss flat takes {of[0]:.1f} times that, Zehn's tree {of[1]:.2f} times."
             )
+        facts = zehn.get("facts", {})
+        if is_euclidean and zehn.get("turns") and "leaves" in facts:
+            lines.append(
+                f"The same among {n:,} in Zehn's tree: within reach of the ten nearest are {facts['leaves']:,.0f} of "
+                f"{facts['all_leaves']:,.0f} leaves ({facts['looked_at']:,.0f} codes), which no search of it can "
+                f"leave out; {shown_seconds(_figures.median(zehn['turns']))}, Python's part included."
+            )
     return lines
 
 
@@ -91,12 +98,10 @@ def _ingest(found: Found) -> list[str]:
         if one["peers"].get("zehn", {}).get("turns")
     }
     least, most = min(peaks), max(peaks)
-    more = 1e6 * (peaks[most] - peaks[least]) / max(1, most - least)
     return [
         f"**Adding from JPEG files of {_KILOBYTES_A_FILE} kB**: {rate:,.0f} images/s here, {hours:,.0f} core hours, "
-        f"{hours * PRICE:,.0f} $; {BILLION * _KILOBYTES_A_FILE / 1e9:,.0f} TB of files to read. Peak memory is "
-        f"{peaks[most]:,.0f} MB at {most:,} images, {more:,.0f} bytes more for each than at {least:,}: "
-        f"{(peaks[most] + more * (1 - most / 1e6)) / 1e3:.1f} GB at a million."
+        f"{hours * PRICE:,.0f} $; {BILLION * _KILOBYTES_A_FILE / 1e9:,.0f} TB of files to read. Peak memory was "
+        f"{peaks[least]:,.0f} MB with {least:,} images and {peaks[most]:,.0f} MB with {most:,}."
     ]
 
 

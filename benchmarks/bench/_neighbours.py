@@ -10,12 +10,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.bench import _data
+from benchmarks.bench import _data, _leaves
 from benchmarks.bench._protocol import ZEHN, Case, Peer, Work, peer
 
 K = 10
@@ -25,6 +26,8 @@ MANY = 10_000_000
 _EXPONENTS = {"manhattan": 1, "chebyshev": np.inf}
 _SPELT = {"manhattan": "manhattan", "chebyshev": "chebyshev"}
 _AT_ONCE = 10_000
+_N_FIRST, _N_LOOKED = 20, 100
+"""Zehn answers its first sixteen queries by scans, as a tree would not pay yet: all are asked for more beforehand."""
 
 Search = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """From queries (q, 10) to ids and distances (q, 10), nearest first."""
@@ -57,14 +60,19 @@ def peers(play: Play, *, threaded: bool) -> list[Peer]:
             codes = _data.codes(case["n"])
             began = time.perf_counter()
             search = make(case, codes)
-            search(_data.queries(1))  # whatever is made when it is first needed
-            return play(search, case, time.perf_counter() - began)
+            search(_data.queries(_N_FIRST))  # whatever is made when it is first needed
+            work = play(search, case, time.perf_counter() - began)
+            return replace(work, facts={**work.facts, **getattr(search, "looks", dict)()})
 
         ready.__name__ = make.__name__
         return ready
 
     def few(case: Case) -> bool:
         return case["n"] < MANY
+
+    def by_sklearn(case: Case) -> bool:
+        # growing its tree of ten million takes a minute: one distance is enough to see how it does
+        return few(case) or case["distance"] == "euclidean"
 
     def by_usearch(case: Case) -> bool:
         # ten times as slow as the others: a batch by one distance is enough to see it
@@ -80,7 +88,7 @@ def peers(play: Play, *, threaded: bool) -> list[Peer]:
         peer("Zehn, a collection's file", ZEHN, takes=few)(of(zehn_file)),
         peer("faiss flat")(of(faiss_flat)),
         peer("usearch, exact", takes=by_usearch)(of(usearch_exact)),
-        peer("scikit-learn KDTree")(of(sklearn_kdtree_threaded if threaded else sklearn_kdtree)),
+        peer("scikit-learn KDTree", takes=by_sklearn)(of(sklearn_kdtree_threaded if threaded else sklearn_kdtree)),
         peer("scikit-learn brute", takes=few)(of(sklearn_brute)),
         peer("NumPy", takes=by_numpy)(of(numpy_scan)),
         peer("SciPy cKDTree", takes=few, is_beside=True)(of(scipy_ckdtree)),
@@ -89,9 +97,14 @@ def peers(play: Play, *, threaded: bool) -> list[Peer]:
 
 def zehn(case: Case, codes: np.ndarray) -> Search:
     """Codes in memory, searched by any distance: what the service and the evaluation do."""
-    from zehn import engines
+    from zehn import distances, engines
 
-    return _by_zehn(engines.Mirror(np.arange(len(codes)), codes), case)
+    mirror = engines.Mirror(np.arange(len(codes)), codes)
+    search: Any = _by_zehn(mirror, case)
+    if case["distance"] == "euclidean":
+        asked, euclidean = _data.queries(_N_LOOKED), distances.get("euclidean")
+        search.looks = lambda: _leaves.mean_within_reach(mirror, asked, K, euclidean)
+    return search
 
 
 def zehn_file(case: Case, codes: np.ndarray) -> Search:

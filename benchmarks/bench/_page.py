@@ -62,7 +62,7 @@ def results(folder: Path) -> list[tuple[Comparison, list[Result]]]:
 
 def verdicts(comparison: Comparison, result: Result) -> Iterator[Verdict]:
     """Yield what each goal of a comparison asks for and what came of one case."""
-    for goal in comparison.goals:
+    for goal in comparison.goals if result["case"].get("n") not in comparison.growth_only else ():
         ours = result["peers"].get(goal.of, {})
         name = f"{comparison.title}: {_shown_case(result['case'])}"
         if not ours.get("turns"):
@@ -175,7 +175,8 @@ def _row(result: Result, name: str) -> str:
         shown_rate(result["n_items"] / middle), shown_seconds(sum(one["processor_s"]) / n_pieces), ratio,
         shown_seconds(one["facts"].get("build_s", one["facts"]["ready_s"])), f"{one['peak_mb']:,.0f} MB",
     )  # fmt: skip
-    beside = " (beside)" if one["is_beside"] else ""
+    n_done = one["facts"].get("n_done", result["n_items"])
+    beside = (" (beside)" if one["is_beside"] else "") + (f" ({n_done:,} only)" if n_done < result["n_items"] else "")
     return f"| {one['title']}{beside} | {' | '.join(cells)} |"
 
 
@@ -206,7 +207,8 @@ def _shown_case(case: Mapping[str, Any]) -> str:
 
 def _shown_speed(comparison: Comparison, result: Result, one: Mapping[str, Any]) -> str:
     middle, n = _figures.median(one["turns"]), result["n_items"]
-    return f"{shown_rate(n / middle)} {comparison.unit.split()[0]}s/s" if n > 1 else shown_seconds(middle)
+    many = "queries" if comparison.unit == "query" else f"{comparison.unit}s"
+    return f"{shown_rate(n / middle)} {many}/s" if n > 1 else shown_seconds(middle)
 
 
 def _shown_goal(goal: Goal) -> str:

@@ -40,6 +40,7 @@ class Player:
         environment = os.environ | dict.fromkeys(_THREADS, str(n_threads))
         environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "PYTHONHASHSEED": "0"}
         environment["PYTHONPATH"] = str(ROOT)
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once and kept, as pip keeps them
         command = [str(PYTHONS[peer.environment]), "-m", "benchmarks.bench._worker", comparison.name, peer.name]
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=environment, text=True,

@@ -13,6 +13,8 @@ Result = Mapping[str, Any]
 _ZEHN, _INK = "#b3261e", "#3a3a3a"
 _OTHERS = ("#2b6cb0", "#2f855a", "#b7791f", "#6b46c1", "#0f766e", "#7c5e3c", "#4a5568")
 _MARKS = "osD^vPX*"
+_INCHES_A_LETTER, _INCHES_A_MARK = 0.065, 0.6
+"""Of a legend's entry."""
 
 
 def draw(comparison: Comparison, cases: Sequence[Result], folder: Path) -> Path | None:
@@ -55,14 +57,19 @@ def _growth(comparison: Comparison, cases: Sequence[Result], path: Path) -> None
     panels = list(dict.fromkeys(distance for distance, *_ in lines))
     columns = min(3, max(1, len(panels)))
     rows = -(-len(panels) // columns) or 1
-    figure, grid = plt.subplots(rows, columns, figsize=(4.2 * columns + 0.6, 3.6 * rows), squeeze=False, sharey=True)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(4.2 * columns + 1.2, 3.6 * rows + 0.5), squeeze=False, sharey=True
+    )
     known = {title: place for place, title in enumerate(dict.fromkeys(title for _, title, *_ in lines))}
     for axes, panel in zip(grid.flat, panels, strict=False):
         for distance, title, sizes, seconds in lines:
             if distance == panel:
                 axes.loglog(sizes, seconds, label=title, **_look(title, known[title]))
+        there = sorted({size for distance, _, sizes, _ in lines if distance == panel for size in sizes})
+        axes.set_xticks(there, [_shown_size(size) for size in there])
+        axes.xaxis.minorticks_off()
         axes.set_title(panel or comparison.title, fontsize=10)
-        axes.set_xlabel("codes" if comparison.unit in ("query", "batch of 20") else f"{comparison.unit}s")
+        axes.set_xlabel("images" if comparison.unit == "image" else "codes")
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_axis_off()
     grid[0][0].set_ylabel("seconds a query" if comparison.unit == "query" else "seconds")
@@ -107,6 +114,13 @@ def _bars(case: Result, path: Path) -> None:
     _finish(figure, {}, path)
 
 
+def _shown_size(size: float) -> str:
+    for letter, many in (("M", 1e6), ("k", 1e3)):
+        if size >= many:
+            return f"{size / many:g} {letter}"
+    return f"{size:g}"
+
+
 def _look(title: str, place: int) -> dict[str, Any]:
     ours = title.lower().startswith("zehn")
     colour = _ZEHN if ours else _OTHERS[place % len(_OTHERS)]
@@ -123,7 +137,10 @@ def _finish(figure: Any, handles: Mapping[str, Any], path: Path) -> None:
         axes.grid(visible=True, which="major", linewidth=0.3, color="#cccccc")
         axes.spines[["top", "right"]].set_visible(False)
     if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+        widest = _INCHES_A_LETTER * max(len(label) for label in handles) + _INCHES_A_MARK
+        n_columns = min(len(handles), max(1, int(figure.get_figwidth() / widest)))
+        place = {"loc": "outside lower center", "ncols": n_columns, "fontsize": 8, "frameon": False}
+        figure.legend(handles.values(), handles.keys(), **place)
     figure.set_layout_engine("constrained")
     figure.savefig(path, dpi=130)
     plt.close(figure)

@@ -89,6 +89,8 @@ class Comparison:
     """Says what is wrong with a peer's answer beside Zehn's; nothing where both did the same work."""
     grows: str = ""
     """The name of the case's value by which cost grows, for the fitted exponent."""
+    growth_only: frozenset[int] = frozenset()
+    """Sizes that are there for the exponent; no goal was set for them."""
     needs_images: bool = False
     """Whether its peers read CIFAR-10."""
     n_turns: int = 12

@@ -168,7 +168,7 @@ COMPARISON = Comparison(
     what=f"Queries a second of 1,000 at once by euclidean distance, each index at its quickest setting whose recall@10 "
     f"is at least {ENOUGH} (the curve is in the plot; exact search is one of Zehn's settings).",
     unit="query",
-    minutes="7",
+    minutes="6",
     cases=lambda given: [{"n": n} for n in given.sizes or SIZES],
     peers=[zehn, faiss_hnsw, faiss_ivf, usearch, hnswlib],
     goals=(Goal(1.0),),

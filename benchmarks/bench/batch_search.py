@@ -13,6 +13,9 @@ _N_QUERIES = {60_000: 10_000, 250_000: 4_000, 1_000_000: 1_000, 10_000_000: 100}
 _WORK = 1_000_000_000
 """Queries × codes for other sizes."""
 _FEW = ("euclidean", "manhattan")
+_PATIENCE = 1.5
+"""Who would need more seconds for all queries is asked for as many as take so long."""
+_TRIED = 20
 
 
 def _n_queries(case: Case) -> int:
@@ -21,13 +24,19 @@ def _n_queries(case: Case) -> int:
 
 def _play(search: _neighbours.Search, case: Case, built: float) -> Work:
     asked = _data.queries(_n_queries(case))
+    search(asked[:_TRIED])
+    began = time.perf_counter()
+    search(asked[: len(asked) // _TRIED])
+    share = min(1.0, _PATIENCE / (_TRIED * (time.perf_counter() - began)))
+    part = asked[: max(_TRIED, int(share * len(asked)))]
 
     def turn() -> list[float]:
         began = time.perf_counter()
-        search(asked)
-        return [time.perf_counter() - began]
+        search(part)
+        return [(time.perf_counter() - began) * len(asked) / len(part)]
 
-    return Work(turn, _neighbours.answer_of(search, min(500, len(asked))), {"build_s": built})
+    facts = {"build_s": built, "n_done": len(part)}
+    return Work(turn, _neighbours.answer_of(search, min(200, len(asked))), facts)
 
 
 def _cases(given: Any) -> list[dict[str, Any]]:
@@ -38,14 +47,17 @@ def _cases(given: Any) -> list[dict[str, Any]]:
 COMPARISON = Comparison(
     name="batch_search",
     title="The ten nearest, many queries at once",
-    what="10,000 queries at 60,000 codes, 1,000 at a million, 100 at ten million, handed over as one array.",
+    what="10,000 queries at 60,000 codes, 1,000 at a million, 100 at ten million, handed over as one array. Who would "
+    "take longer than a second and a half is given fewer, as the table says, and the time is that of all at this pace.",
     unit="query",
-    minutes="11",
+    minutes="6",
     cases=_cases,
     peers=_neighbours.peers(_play, threaded=True),
     goals=(Goal(1.0),),
     n_items=_n_queries,
     compare=nearest_alike,
     grows="n",
+    growth_only=frozenset({250_000}),
     n_turns=7,
+    seconds=15,
 )

@@ -50,10 +50,10 @@ COMPARISON = Comparison(
     title="UMAP of 10,000 codes",
     what="Codes to points of a map, compiling excepted.",
     unit="map",
-    minutes="4",
+    minutes="3",
     cases=lambda given: [{"n": n} for n in given.sizes or SIZES],
     peers=[zehn, umap_learn],
     goals=(),
     grows="n",
-    n_turns=3,
+    n_turns=2,
 )

@@ -37,10 +37,13 @@ COMPARISON = Comparison(
     what="Codes in memory; the clock runs from a code (1, 10) as the encoder returns it to ids and distances of its "
     "ten nearest. Exact: the hits of all are compared first.",
     unit="query",
-    minutes="12",
+    minutes="8",
     cases=_cases,
     peers=_neighbours.peers(_play, threaded=False),
     goals=(Goal(1.0),),
     compare=nearest_alike,
     grows="n",
+    growth_only=frozenset({250_000}),
+    n_turns=10,
+    seconds=10,
 )

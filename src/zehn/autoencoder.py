@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from zehn import codes, config, datasets, measures, plugins, store
-from zehn.errors import ConfigError, InputError, UnknownNameError
+from zehn.errors import ConfigError, InputError, ModelFileError, UnknownNameError
 from zehn.images import check_images
 
 if TYPE_CHECKING:
@@ -198,7 +198,12 @@ class Autoencoder:
 
         """
         model = store.load_model(name_or_path)
-        trained_with = tomllib.loads(model.config_toml)
+        try:
+            trained_with = tomllib.loads(model.config_toml)
+        except (ValueError, RecursionError) as error:
+            raise ModelFileError(
+                f"the configuration in {name_or_path} is no valid TOML ({error}); train the model again"
+            ) from error
         autoencoder = cls(
             model.architecture,
             model.n_components,

@@ -55,6 +55,8 @@ class Distance:
     def prepare(self, codes: Codes) -> Float[np.ndarray, "n p"]:
         """Return codes (n, d) as an engine stores and searches them, (n, p) of the same float type; p is d or d + 1.
 
+        What is returned may be the array that was given.
+
         Raises:
             InputError: codes that are no numbers, or of another number of dimensions than the model's.
 
@@ -66,11 +68,11 @@ class Distance:
                 f"{self.name}: codes have {codes.shape[1]} dimensions but the model has {self.n_components}; encode "
                 "them with that model"
             )
-        return self._prepare(codes.astype(np.float64)).astype(codes.dtype)
+        return self._prepare(codes.astype(np.float64, copy=False)).astype(codes.dtype, copy=False)
 
     def finish(self, base: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        """Return the distances whose base metric's values are given, of the same shape and float type."""
-        return self._finish(base.astype(np.float64)).astype(base.dtype)
+        """Return the distances whose base metric's values are given, of the same shape and type, perhaps these."""
+        return self._finish(base.astype(np.float64, copy=False)).astype(base.dtype, copy=False)
 
 
 def names() -> list[str]:

@@ -235,7 +235,10 @@ def _check_range(values: Float[np.ndarray, "..."], slack: float) -> None:
         return
     low, high = float(values.min()), float(values.max())
     if np.isnan(low):
-        raise InputError("expected floating-point images in [0, 1], came values that are no numbers (NaN)")
+        raise InputError(
+            "expected floating-point images in [0, 1], came values that are no numbers (NaN); mend such images or "
+            "leave them out"
+        )
     if low < -slack or high > 1 + slack:
         raise InputError(
             f"expected floating-point images in [0, 1], came values from {low:.3g} to {high:.3g}; "

@@ -16,6 +16,8 @@ from typing import Any, get_type_hints
 from zehn.errors import ConfigError, MissingExtraError, UnknownNameError
 
 _SIMPLE = (int, float, str, bool)
+_MOST_BITS = 64
+"""Of a whole number: TOML in Python knows no bounds."""
 
 
 def names(kind: str) -> list[str]:
@@ -64,6 +66,8 @@ def build(kind: type[Any], given: Mapping[str, Any], where: str) -> Any:
 
 
 def _converted(value: Any, hint: Any, where: str) -> Any:
+    if isinstance(value, int) and (n_bits := value.bit_length()) > _MOST_BITS:
+        raise ConfigError(f"{where}: expected a number of at most {_MOST_BITS} bits, came one of {n_bits:,}")
     origin = getattr(hint, "__origin__", hint)
     if dataclasses.is_dataclass(hint):
         return build(hint, _expected(value, Mapping, "a table", where), where)  # type: ignore[arg-type]
@@ -76,14 +80,21 @@ def _converted(value: Any, hint: Any, where: str) -> Any:
     if hint is float and type(value) is int:
         return float(value)
     if hint in _SIMPLE and type(value) is not hint:
-        raise ConfigError(f"{where}: expected {hint.__name__}, came {value!r}")
+        raise ConfigError(f"{where}: expected {hint.__name__}, came {_shown(value)}")
     return value
 
 
 def _expected(value: Any, kinds: Any, words: str, where: str) -> Any:
     if not isinstance(value, kinds):
-        raise ConfigError(f"{where}: expected {words}, came {value!r}")
+        raise ConfigError(f"{where}: expected {words}, came {_shown(value)}")
     return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits within it, a list of lists without end
+        return f"a {type(value).__name__} that is too long to be shown"
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -141,3 +141,36 @@ def test_what_is_there_is_not_measured_again(tmp_path: Path) -> None:
     assert main.is_there(path, comparison, case, given)
     path.write_text(json.dumps({**known, "threads": 2}))
     assert not main.is_there(path, comparison, case, given)
+
+
+def test_sizes_that_are_there_for_the_growth_alone_have_no_goal() -> None:
+    comparison, verdicts = module("_protocol").load("distances"), module("_page").verdicts
+    peers = {
+        "zehn": {"title": "Zehn", "turns": QUICK, "is_beside": False},
+        "scipy": {"title": "SciPy", "turns": SLOW, "is_beside": False},
+    }
+    cases = [{"case": {"n": n, "distance": "euclidean"}, "n_items": 1, "peers": peers} for n in (15_000, 60_000)]
+    assert [[one.is_met for one in verdicts(comparison, case)] for case in cases] == [[], [False]]
+
+
+@pytest.mark.parametrize(("patience", "n_done"), [(0.0, 20), (60.0, 1_000)])
+def test_who_is_slow_is_asked_for_fewer(monkeypatch: pytest.MonkeyPatch, patience: float, n_done: int) -> None:
+    batch_search, asked = module("batch_search"), []
+    monkeypatch.setattr(batch_search, "_PATIENCE", patience)
+    work = batch_search._play(lambda queries: asked.append(len(queries)), {"n": 1_000_000}, 0.5)
+    assert work.facts == {"build_s": 0.5, "n_done": n_done}
+    assert len(work.turn()) == 1
+    assert asked[-1] == n_done
+
+
+def test_what_is_within_reach_is_counted() -> None:
+    from scipy.spatial import cKDTree
+
+    codes = np.random.default_rng(0).normal(size=(500, 3))
+    tree, leaves = cKDTree(codes, leafsize=16, balanced_tree=False), module("_leaves")
+    n_all, n_codes = leaves.within_reach(tree, codes[0], 100.0)
+    assert (2 * n_all - 1, n_codes) == (tree.size, 500)
+    distances: Any = tree.query(codes[0], 10)[0]
+    n_near, n_looked = leaves.within_reach(tree, codes[0], distances[-1])
+    assert 1 <= n_near < n_all
+    assert 10 <= n_looked < 500

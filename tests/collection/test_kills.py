@@ -1,7 +1,7 @@
 """A kill loses at most the batch in flight, leaves no process behind, and the same call goes on.
 
-``ZEHN_KILLS=200`` kills so many instead of a handful, here and in tests/engines/test_embedded.py. All of it is
-``ZEHN_KILLS=200 .venv/bin/pytest -k kill tests/engines tests/collection``.
+``ZEHN_KILLS=600`` kills so many instead of a handful, a third of them in each of three phases; ``ZEHN_SEED`` changes
+when. ``python -m tests.faults`` does so.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from zehn import Collection
 from .conftest import Draw
 
 N_KILLS = int(os.environ.get("ZEHN_KILLS", "4"))
-N_IMAGES = 200
+SEED = int(os.environ.get("ZEHN_SEED", "0"))
+N_IMAGES = 96
 PHASES = ("add", "remove", "compact")
 SECONDS = {"add": 1.0, "remove": 0.03, "compact": 0.03}
 """How long each may have gone on when it is killed; adding takes a second or so, the others some hundredths."""
@@ -30,10 +31,10 @@ PROGRAM = """
 import random, sys
 from zehn import Collection
 from zehn.collection import ingest
-ingest.N_COMMITTED = 32
+ingest.N_COMMITTED = 8
 chance = random.Random(int(sys.argv[3]))
 with Collection.open(sys.argv[1]) as collection:
-    collection.n_workers = 2
+    collection.n_workers = 1
     def say(what, *gone):
         print(what, *[record.id for record in collection.records()], ";", *gone, ".", flush=True)
     while True:
@@ -50,7 +51,7 @@ with Collection.open(sys.argv[1]) as collection:
 def test_kills_while_adding_removing_and_compacting_lose_no_committed_image(tmp_path: Path, draw: Draw) -> None:
     for seed in range(N_IMAGES):
         draw(tmp_path / "photos" / f"{seed:03}.png", seed, (12, 12))
-    path, chance = tmp_path / "own.zehn", random.Random(0)
+    path, chance = tmp_path / "own.zehn", random.Random(SEED)
     Collection.create(path).close()
     for seed in range(N_KILLS):
         wanted = PHASES[seed % len(PHASES)]

@@ -64,7 +64,7 @@ def test_a_command_is_not_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "Ran out of input"),
+        (b"", "exhausted before seeing STOP"),
         (b"just text", "is not a file of CIFAR-10"),
         (pickle.dumps([1, 2]), "expected a dictionary, came list"),
         (pickle.dumps({})[:-1], "is not a file of CIFAR-10"),

@@ -7,6 +7,8 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -81,6 +83,12 @@ def test_every_block_of_code_is_one(site: Path) -> None:
         assert "```" not in re.sub(r"<(pre|code).*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL), page
 
 
+def test_nothing_of_a_page_is_taken_for_markup(site: Path) -> None:
+    for card in (DOCS / "models").glob("*.md"):
+        page = (site / "models" / card.with_suffix(".html").name).read_text(encoding="utf-8")
+        assert "widths" in page, f"{card.name}: braces outside of code are attributes"
+
+
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     import zehn
 
@@ -99,12 +107,29 @@ def test_the_page_of_commands_is_what_help_says(monkeypatch: pytest.MonkeyPatch)
     assert len(list(commands.parsers(build_parser()))) == written.count("usage: zehn")
 
 
+def test_the_picture_of_the_datas_way_is_what_the_script_draws() -> None:
+    way = script("way")
+    assert way.PICTURE.read_text(encoding="utf-8") == way.picture(), "run make docs-commands"
+    for box in way.BOXES:
+        if not box.is_outside:
+            assert all(find_spec(f"zehn.{name}") for name in box.name.split(", ")), box.name
+
+
+def test_the_layers_of_the_page_are_those_of_the_contract() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    [contract] = project["tool"]["importlinter"]["contracts"]
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    [table] = re.findall(r"\| layer \|.*?\n\n", page, re.DOTALL)
+    shown = [set(re.findall(r"`(\w+)`", line.split("|")[1])) for line in table.splitlines()[2:] if line]
+    assert shown == [set(layer.split(" | ")) for layer in contract["layers"]]
+
+
 def test_figures_shown_are_there_and_those_there_are_shown() -> None:
     shown = set()
     for page in [ROOT / "README.md", *DOCS.rglob("*.md")]:
         for target in re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
             shown.add((page.parent / target).resolve())
-    drawn = {path for path in (DOCS / "images").rglob("*") if path.suffix in (".png", ".webp")}
+    drawn = {path for path in (DOCS / "images").rglob("*") if path.suffix in (".png", ".svg", ".webp")}
     assert shown <= drawn
     assert {path for path in drawn if path.parent.name == "course"} <= shown
 
@@ -113,6 +138,11 @@ def test_figures_of_the_course_are_those_that_the_script_draws() -> None:
     figures = script("figures")
     drawn = {*figures.DRAWN_BY_THE_RUN, "neighbourhoods", "numbers"}
     assert {path.stem for path in figures.PLACE.glob("*.webp")} == drawn
+
+
+def test_the_readme_s_figure_asks_for_the_first_of_each_class() -> None:
+    figures = script("figures")
+    assert figures.first_of_each([{"label": label} for label in (3, 1, 3, 0, 1)]) == [3, 1, 0]
 
 
 def test_a_figure_is_made_small_enough_for_the_web(tmp_path: Path) -> None:

@@ -23,8 +23,9 @@ WHOLE = npst.arrays(
 )
 
 
-def filled(codes: Any, ids: Any = None) -> Index:
-    engine = Index()
+def filled(codes: Any, ids: Any = None, *, n_scanned: int = 0) -> Index:
+    """Return an index that grows a tree at once, unless it is to scan for so many queries."""
+    engine = Index(Options(n_scanned=n_scanned))
     engine.add(np.arange(len(codes)) if ids is None else ids, codes)
     return engine
 
@@ -44,13 +45,16 @@ def by_sorting(queries: Any, ids: Any, codes: Any, k: int, metric: str, exclude:
 
 @every_metric
 @pytest.mark.parametrize("n_dimensions", DIMENSIONS)
-@pytest.mark.parametrize("n_queries", [1, 300])
-def test_answers_are_those_of_sorting_all_distances(metric: str, n_dimensions: int, n_queries: int) -> None:
+@pytest.mark.parametrize(("n_queries", "n_scanned"), [(1, 0), (1, 16), (300, 0), (300, 300)])
+def test_answers_are_those_of_sorting_all_distances(
+    metric: str, n_dimensions: int, n_queries: int, n_scanned: int
+) -> None:
     generator = np.random.default_rng(n_dimensions)
     codes = generator.normal(3, 1, size=(700, n_dimensions)).astype(np.float32)
     ids = generator.permutation(5_000)[:700]
     queries = np.concatenate([codes[:150], generator.normal(3, 1, size=(150, n_dimensions))]).astype(np.float32)
-    found_ids, distances = filled(codes, ids).search(queries[:n_queries], 12, metric)
+    index = filled(codes, ids, n_scanned=n_scanned)
+    found_ids, distances = index.search(queries[:n_queries], 12, metric)
     expected_ids, expected = by_sorting(queries[:n_queries], ids, codes, 12, metric)
     np.testing.assert_array_equal(found_ids, expected_ids)
     np.testing.assert_allclose(distances, expected, rtol=1e-6, atol=1e-9)
@@ -65,7 +69,8 @@ def test_ties_are_ordered_by_id_also_at_the_last_place(metric: str, codes: Any, 
     # codes of few whole numbers: nearly every distance is tied
     ids = np.array(data.draw(st.permutations(range(10, 10 + len(codes)))))
     exclude = data.draw(st.sampled_from([None, ids, ids[::-1].copy(), np.full(len(codes), 99)]))
-    found_ids, distances = filled(codes, ids).search(codes, k, metric, exclude=exclude)
+    index = filled(codes, ids, n_scanned=data.draw(st.sampled_from([0, 100])))
+    found_ids, distances = index.search(codes, k, metric, exclude=exclude)
     expected_ids, expected = by_sorting(codes, ids, codes, k, metric, exclude)
     np.testing.assert_array_equal(found_ids, expected_ids)
     np.testing.assert_allclose(distances, expected, rtol=1e-6)
@@ -95,7 +100,7 @@ def test_an_engine_of_one_code_and_an_empty_one() -> None:
     codes = np.zeros((1, 3), np.float32)
     assert filled(codes).search(codes, 1)[0].tolist() == [[0]]
     assert filled(codes).search(codes, 1, exclude=np.array([0]))[0].tolist() == [[-1]]
-    empty = Index()
+    empty = filled(codes[:0])
     found_ids, distances = empty.search(codes, 2)
     assert (len(empty), found_ids.tolist(), distances.tolist()) == (0, [[-1, -1]], [[np.inf, np.inf]])
 
@@ -216,3 +221,12 @@ def test_approximate_answers_keep_their_promise() -> None:
     _, rough = index.search(codes[:50], 5, exclude=np.arange(50), eps=0.5)
     assert (rough >= exact).all()
     assert (rough <= 1.5 * exact * (1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("n_dimensions", [10, 20])
+@pytest.mark.parametrize("scale", [1e-30, 1e-22, 1e-18])
+def test_codes_whose_products_vanish_in_float32_are_told_apart(n_dimensions: int, scale: float) -> None:
+    codes = (np.random.default_rng(0).normal(size=(300, n_dimensions)) * scale).astype(np.float32)
+    found, _ = filled(codes, n_scanned=300).search(codes[:20], 5, "l2")
+    expected, _ = by_sorting(codes[:20], np.arange(300), codes, 5, "l2")
+    np.testing.assert_array_equal(found, expected)

@@ -20,16 +20,9 @@ from tests import servers
 from zehn import distances, engines
 from zehn.cli import main
 from zehn.collection import Collection, collections, places
-from zehn.engines import (
-    Engine,
-    NewRecord,
-    _postgres_database,
-    _postgres_engine,
-    _postgres_measures,
-    _postgres_schema,
-    _postgres_search,
-    _postgres_tables,
-)
+from zehn.engines import Engine, NewRecord
+from zehn.engines._postgres import connections, definitions, measures, search, tables
+from zehn.engines._postgres.engine import Engine as PostgresEngine
 from zehn.errors import BusyError, CollectionError, ConfigError, InputError
 
 D = 10
@@ -59,9 +52,9 @@ def address(postgres: servers.Server) -> str:
 
 
 @pytest.fixture
-def engine(address: str) -> Iterator[_postgres_engine.Engine]:
+def engine(address: str) -> Iterator[PostgresEngine]:
     with engines.create(address, D, {"fingerprint": "f"}) as made:
-        assert isinstance(made, _postgres_engine.Engine)
+        assert isinstance(made, PostgresEngine)
         yield made
 
 
@@ -84,12 +77,12 @@ def awkward(kind: str) -> Any:
 class TestExactSearch:
     @pytest.mark.parametrize("kind", ["plain", "far", "outliers", "tiny", "equal"])
     @pytest.mark.parametrize("name", distances.names())
-    def test_what_is_said_of_a_row_is_a_bound(self, engine: _postgres_engine.Engine, name: str, kind: str) -> None:
+    def test_what_is_said_of_a_row_is_a_bound(self, engine: PostgresEngine, name: str, kind: str) -> None:
         codes = awkward(kind)
         ids = engine.add(records(len(codes)), codes)
         distance = of(name, some(500, seed=4))
         queries = np.concatenate([codes[:300:60], some(2, seed=5), np.zeros((1, D))]).astype(np.float64)
-        measure = _postgres_measures.Measure(distance, D)
+        measure = measures.Measure(distance, D)
         assert measure.is_exact
         true = distances.base_distances(
             distance.prepare(queries), distance.prepare(codes.astype(np.float64)), distance.metric
@@ -124,7 +117,7 @@ class TestExactSearch:
             read.append("all")
             return iter(())
 
-        monkeypatch.setattr(_postgres_tables, "stream", stream)
+        monkeypatch.setattr(tables, "stream", stream)
         for name in distances.names():
             engine.search(codes[:3], 10, of(name, codes))
         assert read == []
@@ -134,15 +127,15 @@ class TestExactSearch:
     def test_so_many_rows_at_the_same_distance_are_not_held_at_once(
         self, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_postgres_search, "_MOST_HELD", 100)
+        monkeypatch.setattr(search, "_MOST_HELD", 100)
         n_taken: list[int] = []
-        nearest = _postgres_search.Space.nearest
+        nearest = search.Space.nearest
 
         def counted(space: Any, order: str, values: Any, n_rows: int) -> Any:
             n_taken.append(n_rows)
             return nearest(space, order, values, n_rows)
 
-        monkeypatch.setattr(_postgres_search.Space, "nearest", counted)
+        monkeypatch.setattr(search.Space, "nearest", counted)
         codes = np.full((3_000, D), 0.5, np.float32)
         engine.add(records(3_000), codes)
         assert engine.search(codes[:1], 5, of("euclidean", some(50))).ids.tolist() == [[0, 1, 2, 3, 4]]
@@ -163,18 +156,18 @@ class TestExactSearch:
         own = distances.Distance(
             "own", "l2", lambda codes: codes @ flat, lambda values: values, is_described=True, _linear=lambda _: flat
         )
-        assert not _postgres_measures.Measure(own, D).is_exact
+        assert not measures.Measure(own, D).is_exact
 
-    def test_an_exact_search_uses_no_index(self, engine: _postgres_engine.Engine) -> None:
+    def test_an_exact_search_uses_no_index(self, engine: PostgresEngine) -> None:
         codes = some(2_000)
         engine.add(records(2_000), codes)
         engine.prepare_search(of("euclidean", codes))
-        measure = _postgres_measures.Measure(of("euclidean", codes), D)
+        measure = measures.Measure(of("euclidean", codes), D)
         with engine._database.walking() as connection:
             connection.execute("SET LOCAL enable_seqscan = off")
             for order, is_indexed in (("(c.code <-> %s::vector) + 0", False), ("c.code <-> %s::vector", True)):
-                space = _postgres_search.Space(connection, D, [("codes_1", "images")], None, 2_000)
-                statement, values = space.nearest(order, (_postgres_measures.as_text(codes[0].astype(np.float64)),), 10)
+                space = search.Space(connection, D, [("codes_1", "images")], None, 2_000)
+                statement, values = space.nearest(order, (measures.as_text(codes[0].astype(np.float64)),), 10)
                 plan = str(connection.execute(f"EXPLAIN {statement}".encode(), values).fetchall())
                 assert (measure.key in plan) is is_indexed
 
@@ -204,7 +197,7 @@ class TestApproximateSearch:
         distance = of("euclidean", codes)
         engine.prepare_search(distance)
         with engines.connect(address, read_only=True) as reader:
-            monkeypatch.setattr(_postgres_search, "exact", lambda *_, **__: pytest.fail("it is measured again"))
+            monkeypatch.setattr(search, "exact", lambda *_, **__: pytest.fail("it is measured again"))
             assert 0 < reader.search(codes[:2], 10, distance, approximate=True).recall <= 1
             monkeypatch.undo()
             engine.add(records(500, "new"), some(500, seed=1))
@@ -239,7 +232,7 @@ class TestApproximateSearch:
         with pytest.raises(InputError, match=r"at most 16,000 dimensions, which is all that pgvector holds"):
             engines.create(f"{postgres.url}?collection=wide{next(_names)}", 16_001)
 
-    def test_another_model_has_indexes_of_its_own(self, engine: _postgres_engine.Engine, postgres: Any) -> None:
+    def test_another_model_has_indexes_of_its_own(self, engine: PostgresEngine, postgres: Any) -> None:
         codes = some(300)
         ids = engine.add(records(300), codes)
         engine.prepare_search(of("cosine", codes))
@@ -286,14 +279,14 @@ class TestRefusals:
 
     @pytest.mark.usefixtures("engine")
     def test_an_old_server(self, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_postgres_schema, "LEAST_SERVER", 99)
+        monkeypatch.setattr(definitions, "LEAST_SERVER", 99)
         with pytest.raises(CollectionError, match=r"is PostgreSQL .*, expected 99 or newer; update the server"):
             engines.connect(address)
 
     @pytest.mark.usefixtures("engine")
     def test_a_newer_collection_and_an_older_one(self, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        first = _postgres_schema.MIGRATIONS
-        monkeypatch.setattr(_postgres_schema, "MIGRATIONS", (*first, ("CREATE TABLE more (id integer)",)))
+        first = definitions.MIGRATIONS
+        monkeypatch.setattr(definitions, "MIGRATIONS", (*first, ("CREATE TABLE more (id integer)",)))
         with pytest.raises(CollectionError, match="has schema version 1, this Zehn wants 2 and may not write to it"):
             engines.connect(address, read_only=True)
         for read_only in (False, True):
@@ -434,7 +427,7 @@ class TestConnections:
     def test_a_conflict_that_was_rolled_back_is_tried_again(
         self, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_postgres_database, "_PAUSES", (0.0, 0.0))
+        monkeypatch.setattr(connections, "_PAUSES", (0.0, 0.0))
         n_tries = count(1)
 
         def work(connection: Any) -> int:

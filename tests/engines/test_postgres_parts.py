@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg import errors
 
 from zehn import engines
-from zehn.engines import _postgres_address, _postgres_errors, _postgres_text
+from zehn.engines._postgres import addresses, faults, texts
 from zehn.errors import BusyError, CollectionError, ConfigError, MissingExtraError, UnknownNameError
 
 SECRET = "postgresql://me:geh%20eim@host:5432/images?collection=photos&sslpassword=other&application_name=x"  # noqa: S105
@@ -23,20 +23,20 @@ SECRET = "postgresql://me:geh%20eim@host:5432/images?collection=photos&sslpasswo
     | st.text(alphabet="a\0é\U0010ff00\U0010ffff%\\\udc80").map(lambda text: text.encode("utf-8", "surrogateescape"))
 )
 def test_any_bytes_are_text_and_come_back(data: bytes) -> None:
-    text = _postgres_text.written(data)
+    text = texts.written(data)
     assert "\0" not in text
     assert text.encode().decode() == text
-    assert _postgres_text.read(text) == data
+    assert texts.read(text) == data
 
 
 def test_text_stays_as_it_is() -> None:
-    assert _postgres_text.written("café/b c.jpg".encode()) == "café/b c.jpg"
-    assert _postgres_text.written_text("\udce9") == "\U0010ffe9"
-    assert _postgres_text.read_text("\U0010ffe9") == "\udce9"
+    assert texts.written("café/b c.jpg".encode()) == "café/b c.jpg"
+    assert texts.written_text("\udce9") == "\U0010ffe9"
+    assert texts.read_text("\U0010ffe9") == "\udce9"
 
 
 def test_an_address_is_taken_apart_and_its_passwords_are_not_shown() -> None:
-    address = _postgres_address.parse(SECRET)
+    address = addresses.parse(SECRET)
     assert address.server == "postgresql://me:geh%20eim@host:5432/images?sslpassword=other&application_name=x"
     assert (address.collection, address.schema, address.allow_partial) == ("photos", "zehn_photos", False)
     shown = "postgresql://me:***@host:5432/images?collection=photos&sslpassword=***&application_name=x"
@@ -70,22 +70,22 @@ def test_what_is_shown_of_an_address(address: str, shown: str) -> None:
 @pytest.mark.parametrize("password", ["pa#ss", "pa/ss", "pa?ss", "p@ss/word", "12/34"])
 def test_a_password_that_is_not_as_in_a_url(password: str) -> None:
     with pytest.raises(ConfigError, match="write %2F, %3F, %23 and %40") as refused:
-        _postgres_address.parse(f"postgresql://me:{password}@host/images")
+        addresses.parse(f"postgresql://me:{password}@host/images")
     assert all(part not in str(refused.value) for part in ("pa#", "pa/", "pa?", "word@", "p@", "12", "34"))
 
 
 def test_an_address_without_its_password() -> None:
-    without = _postgres_address.without_password
+    without = addresses.without_password
     assert without(SECRET) == "postgresql://me@host:5432/images?collection=photos&application_name=x"
     assert without("postgresql:///images?host=/run/a") == "postgresql:///images?host=/run/a"
 
 
 def test_the_collection_and_whether_shards_may_be_missing() -> None:
-    assert _postgres_address.parse("postgresql://host/images").schema == "zehn_zehn"
-    assert _postgres_address.parse("postgresql://host/images?allow_partial=1").allow_partial
+    assert addresses.parse("postgresql://host/images").schema == "zehn_zehn"
+    assert addresses.parse("postgresql://host/images?allow_partial=1").allow_partial
     named = engines.with_collection("postgresql://host/images?application_name=x", "my photos")
     assert named == "postgresql://host/images?application_name=x&collection=my%20photos"
-    assert _postgres_address.parse(named).collection == "my photos"
+    assert addresses.parse(named).collection == "my photos"
     assert engines.with_collection(SECRET, "other") == SECRET
 
 
@@ -97,11 +97,11 @@ def test_a_name_that_a_collection_cannot_have(name: str) -> None:
 
 def test_addresses_that_are_none() -> None:
     with pytest.raises(ConfigError, match="expected allow_partial=1 or allow_partial=0 in the address, came 'yes'"):
-        _postgres_address.parse("postgresql://host/images?allow_partial=yes")
+        addresses.parse("postgresql://host/images?allow_partial=yes")
     with pytest.raises(ConfigError, match="expected the address of a database such as postgresql"):
         engines.with_collection("/a/path", "photos")
     with pytest.raises(ConfigError, match="cannot read the address"):
-        _postgres_address.parse("postgresql://[host/images")
+        addresses.parse("postgresql://[host/images")
     with pytest.raises(UnknownNameError, match="unknown kind of address 'mysql'"):
         engines.with_collection("mysql://host/images", "photos")
 
@@ -123,8 +123,8 @@ def test_addresses_that_are_none() -> None:
     ],
 )
 def test_what_the_server_says_in_our_words(code: str, kind: type[Exception], said: str) -> None:
-    address = _postgres_address.parse(SECRET)
-    told = _postgres_errors.told(errors.lookup(code)("it said geh eim\nand more"), address, 3.0)
+    address = addresses.parse(SECRET)
+    told = faults.told(errors.lookup(code)("it said geh eim\nand more"), address, 3.0)
     assert type(told) is kind
     assert said in str(told)
     assert "postgresql://me:***@host" in str(told)
@@ -143,7 +143,7 @@ def test_what_the_server_says_in_our_words(code: str, kind: type[Exception], sai
     ],
 )
 def test_a_server_that_cannot_be_reached(said: str, advice: str) -> None:
-    told = _postgres_errors.told(errors.OperationalError(said), _postgres_address.parse(SECRET), 3.0)
+    told = faults.told(errors.OperationalError(said), addresses.parse(SECRET), 3.0)
     assert str(told).startswith("cannot reach postgresql://me:***@host:5432/images")
     assert advice in str(told)
 
@@ -153,12 +153,12 @@ def test_what_may_pass_is_tried_again_and_nothing_else() -> None:
         errors.SerializationFailure(), errors.DeadlockDetected(), errors.OperationalError("closed"),
         errors.ConnectionFailure(),
     ):  # fmt: skip
-        assert _postgres_errors.may_pass(passing)
+        assert faults.may_pass(passing)
     for staying in (
         errors.DiskFull(), errors.QueryCanceled(), errors.OperationalError("password authentication failed"),
         errors.UniqueViolation(),
     ):  # fmt: skip
-        assert not _postgres_errors.may_pass(staying)
+        assert not faults.may_pass(staying)
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
 def test_a_collection_in_a_file_loads_nothing_of_it() -> None:
     script = (
         "import sys; from zehn import engines; engines.exists('absent.zehn'); "
-        "print([name for name in sys.modules if 'psycopg' in name or name.endswith('_postgres_engine')])"
+        "print([name for name in sys.modules if 'psycopg' in name or name.endswith('_postgres.engine')])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -26,6 +26,11 @@ WAYS = [
 MEASURES = ("P@10", "P@10 kept", "recall@1", "recall@10", "overlap", "psnr")
 
 
+def compare(old: store.Model, new: store.Model, dataset: datasets.Dataset, **options: Any) -> dict[str, Any]:
+    asked = {name: options.pop(name) for name in tuple(options) if name in evaluate.Questions.__dataclass_fields__}
+    return evaluate.compare_robustness(old, new, dataset, evaluate.Questions(**asked), **options)
+
+
 @pytest.fixture(scope="module")
 def digits() -> datasets.Dataset:
     return datasets.subset(datasets.load("digits"), N_TRAIN, N_TEST, seed=0)
@@ -44,7 +49,7 @@ def new(digits: datasets.Dataset) -> store.Model:
 
 @pytest.fixture(scope="module")
 def robust(old: store.Model, new: store.Model, digits: datasets.Dataset) -> dict[str, Any]:
-    return evaluate.compare_robustness(old, new, digits, **FEW)
+    return compare(old, new, digits, **FEW)
 
 
 def distorted(images: Any, kind: str, strength: Any) -> Any:
@@ -87,7 +92,7 @@ def by_sorting(model: store.Model, digits: datasets.Dataset, name: str, kind: st
 def test_every_figure_is_what_sorting_all_distances_gives(
     name: str, old: store.Model, new: store.Model, digits: datasets.Dataset
 ) -> None:
-    found = evaluate.compare_robustness(old, new, digits, distance=name, **FEW)
+    found = compare(old, new, digits, distance=name, **FEW)
     assert [(row["kind"], row["strength"]) for row in found["distortions"]] == WAYS
     assert [row["seen"] for row in found["distortions"]] == [True] * 3 + [False] * 4
     resamples = measures.Resamples(N_QUERIES, 60, SEED)
@@ -144,7 +149,7 @@ def test_clean_queries_are_compared_as_models_are(
 
 
 def test_a_model_differs_from_itself_by_nothing(old: store.Model, digits: datasets.Dataset) -> None:
-    found = evaluate.compare_robustness(old, old, digits, **FEW)
+    found = compare(old, old, digits, **FEW)
     for row in found["distortions"]:
         assert row["old"] == row["new"]
         for pair in row["paired"]:
@@ -157,7 +162,7 @@ def test_a_model_differs_from_itself_by_nothing(old: store.Model, digits: datase
 
 def test_without_distortion_everything_is_kept(old: store.Model, new: store.Model, digits: datasets.Dataset) -> None:
     still = FEW | {"noise": (0.0,), "perspective": (0.0,), "corruptions": False}
-    found = evaluate.compare_robustness(old, new, digits, **still)
+    found = compare(old, new, digits, **still)
     for row in found["distortions"]:
         for side in ("old", "new"):
             assert row[side]["recall@10"]["mean"] == row[side]["overlap"]["mean"] == 1
@@ -192,9 +197,9 @@ def test_the_same_seed_gives_the_same_figures_and_codes_may_be_given(
 ) -> None:
     named = (("old_codes", old), ("new_codes", new))
     codes: dict[str, Any] = {name: coding.encode(model, digits.images) for name, model in named}
-    again = evaluate.compare_robustness(old, new, digits, **codes, **FEW)
+    again = compare(old, new, digits, **codes, **FEW)
     assert {**again, "seconds": 0} == {**robust, "seconds": 0}
-    other = evaluate.compare_robustness(old, new, digits, **codes, **(FEW | {"seed": 5}))
+    other = compare(old, new, digits, **codes, **(FEW | {"seed": 5}))
     assert other["distortions"] != robust["distortions"]
 
 
@@ -202,11 +207,11 @@ def test_strengths_are_measured_for_themselves(
     robust: dict[str, Any], old: store.Model, new: store.Model, digits: datasets.Dataset
 ) -> None:
     alone = {"noise": (), "perspective": (0.3,), "corruptions": True, "severities": ()}
-    one = evaluate.compare_robustness(old, new, digits, **(FEW | alone))
+    one = compare(old, new, digits, **(FEW | alone))
     assert [row["kind"] for row in one["distortions"]] == ["perspective"]
     for measure, interval in robust["distortions"][2]["new"].items():
         assert one["distortions"][0]["new"][measure] == pytest.approx(interval, abs=1e-6)
-    everything = evaluate.compare_robustness(old, new, digits, **(FEW | {"corruptions": True, "severities": (3,)}))
+    everything = compare(old, new, digits, **(FEW | {"corruptions": True, "severities": (3,)}))
     assert [row["kind"] for row in everything["distortions"][3:]] == list(distort.CORRUPTIONS)
 
 
@@ -214,7 +219,7 @@ def test_nothing_to_distort_leaves_the_clean_queries(
     old: store.Model, new: store.Model, digits: datasets.Dataset
 ) -> None:
     nothing = {"noise": (), "perspective": [], "corruptions": False}
-    found = evaluate.compare_robustness(old, new, digits, **(FEW | nothing))
+    found = compare(old, new, digits, **(FEW | nothing))
     assert (found["distortions"], found["unseen"], found["queries"]) == ([], None, [])
     assert found["explanation"].startswith("On clean queries P@10 went from")
     with pytest.raises(InputError, match="came none"):
@@ -225,7 +230,7 @@ def test_without_labels_what_needs_them_is_none(
     robust: dict[str, Any], old: store.Model, new: store.Model, digits: datasets.Dataset
 ) -> None:
     unlabelled = dataclasses.replace(digits, y_train=None, y_test=None, class_names=())
-    found = evaluate.compare_robustness(old, new, unlabelled, **FEW)
+    found = compare(old, new, unlabelled, **FEW)
     json.dumps(found, allow_nan=False)
     assert found["unseen"] is None
     assert found["clean"]["old"]["P@10"] is None
@@ -248,7 +253,7 @@ def test_where_clean_queries_find_nothing_there_is_no_share_of_it(
     """Every image is a class of its own."""
     numbers = np.arange(N_TRAIN + N_TEST)[:, None]
     alone = dataclasses.replace(digits, y_train=numbers[:N_TRAIN], y_test=numbers[N_TRAIN:])
-    found = evaluate.compare_robustness(old, new, alone, **FEW)
+    found = compare(old, new, alone, **FEW)
     json.dumps(found, allow_nan=False)
     for row in found["distortions"]:
         assert row["old"]["P@10"]["mean"] == 0
@@ -290,7 +295,7 @@ def test_half_of_the_shown_is_noise(
     n_shown: int, n_noise: int, old: store.Model, new: store.Model, digits: datasets.Dataset
 ) -> None:
     quick = FEW | {"corruptions": False, "n_shown": n_shown}
-    rows = evaluate.compare_robustness(old, new, digits, **quick)["queries"]
+    rows = compare(old, new, digits, **quick)["queries"]
     assert len(rows) == min(n_shown, N_QUERIES)
     assert [row["kind"] for row in rows].count("gaussian_noise") == n_noise
     assert len({row["id"] for row in rows}) == len(rows)
@@ -306,7 +311,7 @@ def test_shown_queries_need_the_data_that_was_compared_on(robust: dict[str, Any]
 
 def test_progress_ends_where_it_should(old: store.Model, new: store.Model, digits: datasets.Dataset) -> None:
     told: list[Any] = []
-    evaluate.compare_robustness(old, new, digits, **FEW, progress=lambda *state: told.append(state))
+    compare(old, new, digits, **FEW, progress=lambda *state: told.append(state))
     assert told[0][0] == "encoding"
     assert told[-1] == ("asking with distorted images", 7 * N_QUERIES, 7 * N_QUERIES)
 
@@ -314,7 +319,7 @@ def test_progress_ends_where_it_should(old: store.Model, new: store.Model, digit
 def test_all_test_images_are_asked_about_where_there_are_fewer(
     old: store.Model, new: store.Model, digits: datasets.Dataset
 ) -> None:
-    found = evaluate.compare_robustness(old, new, digits, **(FEW | {"n_queries": 5_000, "corruptions": False}))
+    found = compare(old, new, digits, **(FEW | {"n_queries": 5_000, "corruptions": False}))
     assert found["n_queries"] == N_TEST
 
 
@@ -322,7 +327,7 @@ def test_models_of_two_image_sizes_are_refused(old: store.Model, digits: dataset
     larger = dataclasses.replace(old, image_size=64)
     words = "the old model sees images of 32 × 32 pixels and the new one of 64 × 64, so they cannot be asked"
     with pytest.raises(InputError, match=words):
-        evaluate.compare_robustness(old, larger, digits)
+        compare(old, larger, digits)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +356,7 @@ def test_wrong_requests_are_refused(
     digits: datasets.Dataset,
 ) -> None:
     with pytest.raises(error, match=words):
-        evaluate.compare_robustness(old, new, digits, **(FEW | options))
+        compare(old, new, digits, **(FEW | options))
 
 
 def test_wrong_strengths_are_refused_before_anything_is_encoded(
@@ -359,7 +364,7 @@ def test_wrong_strengths_are_refused_before_anything_is_encoded(
 ) -> None:
     monkeypatch.setattr(coding, "encode", lambda *_, **__: pytest.fail("it has encoded"))
     with pytest.raises(ConfigError, match="came 9"):
-        evaluate.compare_robustness(old, new, digits, **(FEW | {"severities": (9,)}))
+        compare(old, new, digits, **(FEW | {"severities": (9,)}))
 
 
 @pytest.mark.parametrize(("n_train", "n_test"), [(9, 1), (5, 5)])
@@ -368,12 +373,12 @@ def test_a_database_without_ten_hits_is_refused(
 ) -> None:
     few = datasets.subset(digits, n_train, n_test, seed=0)
     with pytest.raises(InputError, match=r"11 images to search, .* came [15] and 10; give more images"):
-        evaluate.compare_robustness(old, new, few)
+        compare(old, new, few)
 
 
 def test_eleven_images_are_enough(old: store.Model, new: store.Model, digits: datasets.Dataset) -> None:
     few = datasets.subset(digits, 9, 2, seed=0)
-    found = evaluate.compare_robustness(old, new, few, **(FEW | {"n_hits": 20}))
+    found = compare(old, new, few, **(FEW | {"n_hits": 20}))
     json.dumps(found, allow_nan=False)
     assert found["n_queries"] == 2
     assert all(row["old"]["overlap"]["mean"] == 1 for row in found["distortions"])

@@ -85,3 +85,8 @@ def test_evolution_leaves_out_what_no_rung_has(texts: Callable[[Figure], list[st
     shown = texts(evolution([rung("dense", 0.03, None), rung("conv", 0.02, None)]))
     assert not any("P@10" in text for text in shown)
     assert "not measured" in texts(evolution([rung("dense", 0.03, None), rung("conv", 0.02)]))
+
+
+def test_a_mean_that_rounding_leads_out_of_its_interval_is_drawn() -> None:
+    outside = {"mean": 0.4 + 6e-17, "low": 0.4 + 1e-16, "high": 0.4}
+    precision({"euclidean": dict.fromkeys(MEASURES, outside)})

@@ -45,12 +45,6 @@ def test_a_step_computes_each_quantity_once(step: objectives.Step) -> None:
     torch.testing.assert_close(step.reconstructions, step.network(step.images))
 
 
-def test_a_step_keeps_what_objectives_share(step: objectives.Step) -> None:
-    made = [step.once("views", lambda: torch.rand(2, generator=step.generator)) for _ in range(3)]
-    assert made[0] is made[1] is made[2]
-    assert step.once("others", lambda: 5) == 5
-
-
 def test_reconstruction_is_the_mean_squared_error(network: models.Network, step: objectives.Step) -> None:
     mixture = objectives.build({"reconstruction": 1.0}, {}, network)
     expected = np.mean((step.reconstructions.detach().numpy() - step.images.numpy()) ** 2)

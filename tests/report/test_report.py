@@ -58,6 +58,16 @@ def test_a_whole_run_becomes_a_whole_report(make_run: MakeRun) -> None:
         assert word in text
 
 
+@pytest.mark.parametrize(
+    ("gpu", "expected"),
+    [(None, "gives the same model and the same figures, bit for bit"), ("H200", "what the GPU adds in no fixed order")],
+)
+def test_the_report_says_what_differs_across_machines(gpu: str | None, expected: str, make_run: MakeRun) -> None:
+    text = read(write_report(make_run(gpu=gpu)))
+    assert expected in text
+    assert "Another processor, another number of threads, a GPU or other versions add in another order" in text
+
+
 @pytest.mark.parametrize("n_sentences", [1, 9])
 def test_distances_and_baselines_fill_two_pages(n_sentences: int, make_run: MakeRun) -> None:
     run = make_run(n_components=10, n_queries=20)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.servers import Server
 from zehn.cli import main
-from zehn.engines import _postgres_changes, _postgres_shards
+from zehn.engines._postgres import changes, shards
 from zehn.errors import CollectionError, ConfigError
 from zehn.scale import cluster
 
@@ -36,8 +36,7 @@ def make(connection: Any, schema: str = "zehn_a") -> None:
         connection.execute(f"CREATE SCHEMA {schema}")
         connection.execute(f"CREATE TABLE {schema}.state (next_id bigint, n_images bigint)")
         connection.execute(f"INSERT INTO {schema}.state VALUES (0, 0)")
-        shards = _postgres_shards.shards_of(connection)
-        _postgres_shards.create_tables(connection, schema, COLUMNS, KEYS, shards)
+        shards.create_tables(connection, schema, COLUMNS, KEYS, shards.shards_of(connection))
 
 
 def fill(connection: Any, n: int) -> None:
@@ -154,11 +153,11 @@ class TestLayout:
     def test_rows_are_spread_and_searches_go_to_all_shards_at_once(self, connection: Any) -> None:
         make(connection)
         fill(connection, 1000)
-        counts = _postgres_shards.count_rows(connection, "zehn_a")
+        counts = shards.count_rows(connection, "zehn_a")
         assert sum(counts) == 1000
         assert min(counts) > 400
-        parts = _postgres_shards.parts_of(connection, "zehn_a", "codes_1")
-        query = _postgres_shards.of_all_parts(
+        parts = shards.parts_of(connection, "zehn_a", "codes_1")
+        query = shards.of_all_parts(
             parts, "SELECT id, (code <-> '[0, 0, 0]'::vector) + 0 AS rough FROM {images} ORDER BY rough LIMIT 4"
         )
         assert sorted(row[0] for row in connection.execute(query.encode()))[:4] == [0, 1, 2, 3]
@@ -170,16 +169,16 @@ class TestLayout:
         make(connection)
         for _ in range(2):  # the second finds what the first left on the shards
             with connection.transaction(force_rollback=True):
-                _postgres_shards.add_table(connection, "zehn_a", "codes_2", "id bigint NOT NULL", ())
+                shards.add_table(connection, "zehn_a", "codes_2", "id bigint NOT NULL", ())
         with connection.transaction():
-            _postgres_shards.add_table(connection, "zehn_a", "codes_2", "id bigint NOT NULL", ())
-        assert _postgres_shards.large_tables(connection, "zehn_a") == ["codes_1", "codes_2", "images"]
+            shards.add_table(connection, "zehn_a", "codes_2", "id bigint NOT NULL", ())
+        assert shards.large_tables(connection, "zehn_a") == ["codes_1", "codes_2", "images"]
         with connection.transaction():
-            _postgres_shards.drop_table(connection, "zehn_a", "codes_2")
+            shards.drop_table(connection, "zehn_a", "codes_2")
         for url in databases:
             assert postgres.execute("SELECT to_regclass('zehn_a.codes_2')", url=url) == [(None,)]
-        assert len(_postgres_shards.shards_in_use(connection, "zehn_a")) == 2
-        assert _postgres_shards.shards_in_use(connection, "zehn_b") == []
+        assert len(shards.shards_in_use(connection, "zehn_a")) == 2
+        assert shards.shards_in_use(connection, "zehn_b") == []
 
     def test_leftovers_go_and_other_collections_stay(
         self, connection: Any, databases: list[str], postgres: Server
@@ -205,13 +204,13 @@ class TestLayout:
         with psycopg.connect(other, autocommit=True) as theirs, refused:
             make(theirs)
         fill(connection, 10)
-        assert sum(_postgres_shards.count_rows(connection, "zehn_a")) == 10
+        assert sum(shards.count_rows(connection, "zehn_a")) == 10
 
     def test_what_a_shard_refuses_is_not_taken_for_its_end(self, connection: Any) -> None:
-        shard = _postgres_shards.shards_of(connection)[1]
+        shard = shards.shards_of(connection)[1]
 
         def ask(statement: str) -> None:
-            with _postgres_shards.direct(connection, shard) as own:
+            with shards.direct(connection, shard) as own:
                 own.execute("SET statement_timeout = 50")
                 own.execute(statement.encode())
 
@@ -224,7 +223,7 @@ class TestLayout:
     def test_nobody_waits_for_ever_for_what_was_left_on_a_shard(
         self, databases: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_postgres_shards, "SECONDS_TO_LOCK", 1)
+        monkeypatch.setattr(shards, "SECONDS_TO_LOCK", 1)
         cluster.init(databases[0], databases[1:])
         with psycopg.connect(databases[0], autocommit=True) as connection, psycopg.connect(databases[1]) as left:
             make(connection)
@@ -236,23 +235,23 @@ class TestLayout:
 class TestUnfinished:
     def test_a_change_that_ends_leaves_nothing(self, connection: Any) -> None:
         make(connection)
-        with _postgres_changes.whole(connection, "zehn_a"):
-            assert _postgres_changes.is_unfinished(connection, "zehn_a")
-        assert not _postgres_changes.is_unfinished(connection, "zehn_a")
-        with pytest.raises(ZeroDivisionError), _postgres_changes.whole(connection, "zehn_a"):
+        with changes.whole(connection, "zehn_a"):
+            assert changes.is_unfinished(connection, "zehn_a")
+        assert not changes.is_unfinished(connection, "zehn_a")
+        with pytest.raises(ZeroDivisionError), changes.whole(connection, "zehn_a"):
             1 / 0  # noqa: B018
-        assert not _postgres_changes.is_unfinished(connection, "zehn_a")
+        assert not changes.is_unfinished(connection, "zehn_a")
 
     def test_rows_that_are_sent_to_the_shards_come_with_the_change_or_not_at_all(
         self, connection: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         make(connection)
-        monkeypatch.setattr(_postgres_changes, "_LEAST_SENT", 100)
+        monkeypatch.setattr(changes, "_LEAST_SENT", 100)
 
         def put(first: int, n: int) -> list[str]:
             ids = list(range(first, first + n))
             named = []
-            for to in _postgres_changes.destinations(connection, "images", ids):
+            for to in changes.destinations(connection, "images", ids):
                 named.append(to.table)
                 with to.connection.cursor().copy(f"COPY {to.table} (id) FROM STDIN".encode()) as copy:
                     for row in to.rows.tolist():
@@ -260,12 +259,12 @@ class TestUnfinished:
             return named
 
         connection.execute("SET search_path TO zehn_a, public")
-        with contextlib.suppress(ZeroDivisionError), _postgres_changes.whole(connection, "zehn_a"):
+        with contextlib.suppress(ZeroDivisionError), changes.whole(connection, "zehn_a"):
             assert put(0, 500) == ['"zehn_a"."images"'] * 2
             1 / 0  # noqa: B018
-        assert sum(_postgres_shards.count_rows(connection, "zehn_a")) == 0
-        assert not _postgres_changes.is_unfinished(connection, "zehn_a")
-        with _postgres_changes.whole(connection, "zehn_a"):
+        assert sum(shards.count_rows(connection, "zehn_a")) == 0
+        assert not changes.is_unfinished(connection, "zehn_a")
+        with changes.whole(connection, "zehn_a"):
             put(0, 500)
             assert put(500, 10) == ["images"]
         # each where PostgreSQL itself looks for it
@@ -280,14 +279,14 @@ class TestUnfinished:
     ) -> None:
         make(connection)
         fill(connection, 10)
-        _postgres_changes._announce(connection, "zehn_a")
+        changes._announce(connection, "zehn_a")
         # one shard committed, the other and the coordinator did not
         for table in COLUMNS:
             postgres.execute(f"INSERT INTO zehn_a.{table} (id) VALUES (77), (78)", url=databases[1])
         ((removed,),) = postgres.execute("DELETE FROM zehn_a.images WHERE id < 10 RETURNING 1", url=databases[2])[:1]
         n_left = 10 - postgres.execute("SELECT count(*) FROM zehn_a.codes_1 WHERE id < 10", url=databases[2])[0][0]
         assert removed == 1
-        with _postgres_changes.whole(connection, "zehn_a"):
+        with changes.whole(connection, "zehn_a"):
             pass
         assert connection.execute("SELECT n_images FROM zehn_a.state").fetchone() == (n_left,)
         assert connection.execute("SELECT max(id) < 10 FROM zehn_a.images").fetchone() == (True,)

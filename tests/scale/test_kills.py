@@ -18,7 +18,8 @@ import pytest
 from tests.servers import Server
 from zehn import distances, engines
 from zehn.cli import main
-from zehn.engines import NewRecord, _postgres_changes
+from zehn.engines import NewRecord
+from zehn.engines._postgres import changes
 from zehn.errors import CollectionError
 from zehn.scale import cluster
 
@@ -114,7 +115,7 @@ def test_killed_while_adding(
     servers: list[Server], address: str, place: int, n_least: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # rows go to the shards directly, or through the coordinator
-    monkeypatch.setattr(_postgres_changes, "_LEAST_SENT", n_least)
+    monkeypatch.setattr(changes, "_LEAST_SENT", n_least)
     chance = random.Random(place)
     engines.create(address, D).close()
     known: dict[bytes, tuple[int, Any]] = {}

@@ -118,7 +118,10 @@ def launch(given: Namespace) -> None:
         except SignalException:
             raise KeyboardInterrupt from None
         except (DistError, TimeoutError) as error:
-            raise TrainingError(f"no contact to the other nodes by way of {given.master}: {error}") from error
+            raise TrainingError(
+                f"no contact to the other nodes by way of {given.master}: {error}; check that address, and that the "
+                "first node runs"
+            ) from error
 
 
 def note(message: str, *, is_loss: bool) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-_MEASURES = ("P@1", "P@5", "P@10", "P@50", "P@100", "mAP@1000", "MAP@R", "hit@10", "20-NN accuracy")
 _MISSING = "–"
 
 
@@ -63,9 +62,11 @@ def evaluation_table(evaluation: Mapping[str, Any]) -> str:
 
 
 def _measure_rows(columns: Mapping[str, Any], written: Callable[[Any], str]) -> list[tuple[str, ...]]:
+    from zehn.measures.names import MEASURES
+
     rows: list[tuple[str, ...]] = [("", *columns)]
     return rows + [
-        (measure, *(written((scores or {}).get(measure)) for scores in columns.values())) for measure in _MEASURES
+        (measure, *(written((scores or {}).get(measure)) for scores in columns.values())) for measure in MEASURES
     ]
 
 
@@ -78,7 +79,9 @@ def _baselines_table(baselines: Mapping[str, Any] | None) -> str:
 def _classes_table(classes: Sequence[Mapping[str, Any]] | None) -> str:
     if not classes:
         return ""
-    measures = [name for name in classes[0] if name in _MEASURES]
+    from zehn.measures.names import MEASURES
+
+    measures = [name for name in classes[0] if name in MEASURES]
     rows: list[tuple[str, ...]] = [("class", "queries", *measures)]
     rows += [(str(row["name"]), str(row["n_queries"]), *(_interval(row[name]) for name in measures)) for row in classes]
     return aligned(rows)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +21,19 @@ from zehn import plugins
 from zehn.errors import DataError, InputError, UnknownNameError
 from zehn.store import NUMBERS, open_hdf5, write_atomically
 
-_FINGERPRINT = "fingerprint"
-_CODE = "code_"
+FINGERPRINT = "fingerprint"
+"""Under what every file of codes names the model that made them."""
+CODE = "code_"
+"""How the columns of a table of codes begin, before their number."""
+
 _TEXTS = "S"
 _UNDECODED = "surrogateescape"
 """What becomes of the bytes of a file's name that are no UTF-8, as in Python's own paths."""
-_KINDS_OF = {"codes": "f", "ids": "iu", "labels": "iu", "paths": "US", _FINGERPRINT: "U"}
+_KINDS_OF = {"codes": "f", "ids": "iu", "labels": "iu", "paths": "US", FINGERPRINT: "U"}
 """What a file of codes may hold, and as which kinds of numpy types."""
 _DAMAGED = (
     OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, MemoryError, OverflowError,
-    zipfile.BadZipFile,
+    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError,
 )  # fmt: skip
 
 
@@ -131,7 +137,7 @@ def _from_arrays(arrays: Mapping[str, Any], fingerprint: str, paths: Sequence[st
 
 
 def _to_npz(content: Codes) -> bytes:
-    arrays = {**_arrays(content), _FINGERPRINT: np.array(content.fingerprint)}
+    arrays = {**_arrays(content), FINGERPRINT: np.array(content.fingerprint)}
     if content.paths is not None:
         arrays["paths"] = np.array(content.paths, np.str_)
     buffer = io.BytesIO()
@@ -144,7 +150,7 @@ def _from_npz(data: bytes) -> Codes:
         _check_entries(archive, len(data))
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         arrays = _checked({name: file[name] for name in file.files})
-    return _from_arrays(arrays, str(arrays[_FINGERPRINT]), arrays["paths"].tolist() if "paths" in arrays else None)
+    return _from_arrays(arrays, str(arrays[FINGERPRINT]), arrays["paths"].tolist() if "paths" in arrays else None)
 
 
 def _check_entries(archive: zipfile.ZipFile, n_bytes: int) -> None:
@@ -167,7 +173,7 @@ def _checked(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
 def _to_hdf5(content: Codes) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        file.attrs[_FINGERPRINT] = content.fingerprint
+        file.attrs[FINGERPRINT] = content.fingerprint
         for name, values in _arrays(content).items():
             file[name] = values
         if content.paths is not None:
@@ -180,10 +186,10 @@ def _to_hdf5(content: Codes) -> bytes:
 
 def _from_hdf5(data: bytes) -> Codes:
     with open_hdf5(data, NUMBERS + _TEXTS) as reader:
-        fingerprint = reader.attribute(_FINGERPRINT)
+        fingerprint = reader.attribute(FINGERPRINT)
         found = {name: reader.get(name) for name in ("codes", "ids", "labels", "paths")}
     if not isinstance(fingerprint, str):
-        raise TypeError(f"expected the {_FINGERPRINT} of a model, came {fingerprint}")
+        raise TypeError(f"expected the {FINGERPRINT} of a model, came {fingerprint}")
     arrays = _checked({name: np.asarray(values) for name, values in found.items() if values is not None})
     paths = [path.decode(errors=_UNDECODED) for path in arrays["paths"].tolist()] if "paths" in arrays else None
     return _from_arrays(arrays, fingerprint, paths)
@@ -194,8 +200,8 @@ def _to_parquet(content: Codes) -> bytes:
     columns: dict[str, Any] = {"id": content.ids}
     columns |= {} if content.labels is None else {"label": content.labels}
     columns |= {} if content.paths is None else {"path": list(content.paths)}
-    columns |= {f"{_CODE}{number}": column for number, column in enumerate(content.codes.T)}
-    table = pyarrow.table(columns).replace_schema_metadata({_FINGERPRINT: content.fingerprint})
+    columns |= {f"{CODE}{number}": column for number, column in enumerate(content.codes.T)}
+    table = pyarrow.table(columns).replace_schema_metadata({FINGERPRINT: content.fingerprint})
     buffer = io.BytesIO()
     parquet.write_table(table, buffer)
     return buffer.getvalue()
@@ -203,12 +209,12 @@ def _to_parquet(content: Codes) -> bytes:
 
 def _from_parquet(data: bytes) -> Codes:
     table = plugins.require("pyarrow.parquet", "parquet").read_table(io.BytesIO(data))
-    names = [name for name in table.column_names if name.startswith(_CODE)]
+    names = [name for name in table.column_names if name.startswith(CODE)]
     arrays = {"codes": np.stack([table[name].to_numpy() for name in names], axis=1), "ids": table["id"].to_numpy()}
     if "label" in table.column_names:
         arrays["labels"] = table["label"].to_numpy()
     paths = table["path"].to_pylist() if "path" in table.column_names else None
-    return _from_arrays(arrays, table.schema.metadata[_FINGERPRINT.encode()].decode(), paths)
+    return _from_arrays(arrays, table.schema.metadata[FINGERPRINT.encode()].decode(), paths)
 
 
 _KINDS: Mapping[str, tuple[Callable[[Codes], bytes], Callable[[bytes], Codes]]] = {

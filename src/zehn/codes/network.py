@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +18,11 @@ from zehn import plugins
 from zehn.codes.passes import decode, encode, tensor_location
 from zehn.errors import InputError, ModelFileError, TrainingError
 from zehn.progress import Progress
-from zehn.store import Model, with_dtype
+from zehn.store import Model, package_versions, with_dtype
 
 if TYPE_CHECKING:
     from zehn.models import Network
 
-_VERSIONED = ("zehn", "numpy", "h5py", "onnx", "onnxruntime", "torch")
 _OPSET = 20
 _TOLERANCE = 1e-3
 _LEGACY_WARNINGS = (
@@ -71,7 +69,7 @@ def from_network(
         graphs={},
         config_toml=config_toml,
         card=dict(card or {}),
-        versions=_versions(),
+        versions={"python": platform.python_version(), **package_versions()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return _with_statistics(_with_graphs(with_dtype(bare, dtype)), x_train, progress)
@@ -107,16 +105,6 @@ def _weights(network: Network) -> dict[str, NDArray[Any]]:
         name: np.array((value.float() if value.is_floating_point() else value).detach().cpu().numpy(), order="C")
         for name, value in network.state_dict().items()
     }
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in _VERSIONED:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def _with_graphs(model: Model) -> Model:
@@ -207,7 +195,9 @@ def _quiet_export() -> Iterator[None]:
 
 def _with_statistics(model: Model, x_train: Any, progress: Progress | None) -> Model:
     if len(x_train) < 2:
-        raise InputError(f"expected at least two training images for the statistics of the codes, came {len(x_train)}")
+        raise InputError(
+            f"expected at least two training images for the statistics of the codes, came {len(x_train)}; give more"
+        )
     codes = encode(model, x_train, progress=progress).astype(np.float64)
     if not np.isfinite(codes).all():
         raise TrainingError("the codes are no finite numbers: training went wrong; train again with a lower rate")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
-from zehn import codes, distances, engines, store
+from zehn import codes, distances
 from zehn.collection import (
     creation,
     defaults,
@@ -21,7 +21,6 @@ from zehn.collection import (
     hits,
     ingest,
     keeping,
-    places,
     queries,
     reencoding,
     training,
@@ -29,28 +28,18 @@ from zehn.collection import (
 )
 from zehn.collection.duplicates import Duplicate
 from zehn.collection.files import AnyPath
+from zehn.collection.handle import Handle
 from zehn.datasets import Skipped
-from zehn.engines import Engine, Record
+from zehn.engines import Record
 from zehn.progress import Progress
 
 
-class Collection:
+class Collection(Handle):
     """Images of one's own in one durable file: add, remove, update, search by image.
 
     Make one with :meth:`create`, open it again with :meth:`open`; it is a context manager. One process writes at a
     time, any number reads. Every change is committed before a method returns, long ones batch by batch.
     """
-
-    def __init__(self, engine: Engine, address: str) -> None:
-        self.engine = engine
-        """What stores it."""
-        self.address = engines.masked(address)
-        """The path of its file, or its URL without a password."""
-        self.name = places.name_of(address)
-        self._place = address
-        self.n_workers = codes.count_threads()
-        """Processes that decode images; 0 decodes in this one."""
-        self._model: store.Model | None = None
 
     @classmethod
     def create(
@@ -121,31 +110,6 @@ class Collection:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-    def close(self) -> None:
-        """Let go of the file; a second call does nothing."""
-        self.engine.close()
-
-    def __len__(self) -> int:
-        """Return how many images there are."""
-        return len(self.engine)
-
-    def __repr__(self) -> str:
-        return f"Collection({self.name!r}, {len(self):,} images)"
-
-    @property
-    def model(self) -> store.Model:
-        """The model that made the codes, as it is kept in the collection.
-
-        Raises:
-            ConfigError: it is yet to be trained.
-            CollectionError: it is not there, damaged, or not the one that made the codes.
-
-        """
-        # asked anew each time: another process may have given the collection another model
-        if self._model is None or self._model.fingerprint != self.engine.facts().get("fingerprint"):
-            self._model = keeping.read(self.engine, self.name)
-        return self._model
 
     def add(
         self,

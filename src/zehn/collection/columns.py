@@ -11,7 +11,9 @@ from jaxtyping import Float32, Int64
 
 from zehn.engines import NewRecord
 
-FINGERPRINT = "fingerprint"
+NUMBERS = ("id", "size", "mtime_ns", "width", "height")
+"""What is a whole number of every image."""
+
 _HASH_BYTES = 32
 _ZERO = b"\0"
 

@@ -98,7 +98,7 @@ def _opened(source: Engine, target: str | Path) -> tuple[Engine, str]:
         return creation.made(address, source.n_components, facts, attachments), address
     sink, _ = creation.connect(target, read_only=False)
     written = sink.facts().get(_FACT)
-    if written is None or _Mark(**json.loads(written)).origin != origin:
+    if written is None or _read(written).origin != origin:
         sink.close()
         raise CollectionError(
             f"there is a collection at {places.name_of(address)} already, which is no copy of this one as it is now "
@@ -114,7 +114,16 @@ def _origin_of(source: Engine) -> str:
 
 
 def _mark_of(sink: Engine) -> _Mark:
-    return _Mark(**json.loads(sink.facts()[_FACT]))
+    return _read(sink.facts()[_FACT])
+
+
+def _read(written: str) -> _Mark:
+    try:
+        return _Mark(**json.loads(written))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise CollectionError(
+            f"what a copy of a collection says of itself is damaged ({error}); remove it and copy it again"
+        ) from error
 
 
 def _put_mark(sink: Engine, mark: _Mark) -> None:

@@ -32,7 +32,7 @@ _N_AHEAD = 4
 """Chunks of tasks per worker that are decoded ahead of what is asked for; it bounds the memory."""
 _OVERSAMPLING = 2
 _QUALITY = 82
-_CRASHED = "the decoder crashed over it; open it with another program and save it anew"
+CRASHED = "the decoder crashed over it; open it with another program and save it anew"
 _PROGRAM = "from zehn.collection.decoding import serve; serve()"
 
 
@@ -155,7 +155,7 @@ class _Worker:
         except children.DYING:
             self.close()
         if len(tasks) == 1:
-            return [Decoded(reason=_CRASHED)]
+            return [Decoded(reason=CRASHED)]
         return [self.ask([task])[0] for task in tasks]
 
     def close(self) -> None:

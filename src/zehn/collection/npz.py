@@ -21,18 +21,18 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zehn.collection.columns import FINGERPRINT, Columns, printable
+from zehn.codes.files import FINGERPRINT
+from zehn.collection.columns import NUMBERS, Columns, printable
 from zehn.engines import N_BATCH, Engine, Record
 
 FAILURES = (zipfile.BadZipFile, struct.error, tokenize.TokenError)
 """What else may be raised over a damaged file."""
 
-_NUMBERS = ("id", "size", "mtime_ns", "width", "height")
 _TEXTS = ("path", "label_name")
 _OFFSETS, _BYTES = "_offsets", "_bytes"
 _HASH_BYTES = 32
 _ROWS: Mapping[str, np.dtype[Any]] = {
-    **dict.fromkeys(_NUMBERS, np.dtype("<i8")),
+    **dict.fromkeys(NUMBERS, np.dtype("<i8")),
     **dict.fromkeys((f"{name}{_OFFSETS}" for name in _TEXTS), np.dtype("<i8")),
     **dict.fromkeys((f"{name}{_BYTES}" for name in _TEXTS), np.dtype("u1")),
     "has_label": np.dtype("?"),
@@ -101,7 +101,7 @@ def read(path: Path) -> Iterator[Columns]:
 
 def _columns(records: Sequence[Record], ends: dict[str, int]) -> dict[str, Any]:
     """Return records as arrays; offsets go on from the ends, which move on."""
-    columns: dict[str, Any] = {name: [getattr(one, name) for one in records] for name in _NUMBERS}
+    columns: dict[str, Any] = {name: [getattr(one, name) for one in records] for name in NUMBERS}
     columns["has_label"] = [one.label is not None for one in records]
     columns["has_sha256"] = [one.sha256 != b"" for one in records]
     hashes = b"".join(one.sha256[:_HASH_BYTES].ljust(_HASH_BYTES, b"\0") for one in records)

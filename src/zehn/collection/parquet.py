@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from zehn import plugins
-from zehn.collection.columns import FINGERPRINT, Columns, printable
+from zehn.codes.files import CODE, FINGERPRINT
+from zehn.collection.columns import NUMBERS, Columns, printable
 from zehn.collection.files import said
 from zehn.engines import N_BATCH, Engine, Record
 
-_CODE = "code_"
-_NUMBERS = ("id", "size", "mtime_ns", "width", "height")
 _TEXTS = ("path", "label_name", "added")
 _BYTES = ("path_bytes", "sha256")
 _READ = ("path_bytes", "label_name", "sha256", "size", "width", "height")
@@ -23,13 +22,13 @@ _READ = ("path_bytes", "label_name", "sha256", "size", "width", "height")
 def write(engine: Engine, path: Path, fingerprint: str) -> int:
     """Write a store's records and codes to a file, and return how many."""
     pyarrow, parquet = plugins.require("pyarrow", "parquet"), plugins.require("pyarrow.parquet", "parquet")
-    fields = [(name, pyarrow.int64()) for name in _NUMBERS]
+    fields = [(name, pyarrow.int64()) for name in NUMBERS]
     fields += [(name, pyarrow.string()) for name in _TEXTS] + [(name, pyarrow.binary()) for name in _BYTES]
-    fields += [(f"{_CODE}{number}", pyarrow.float32()) for number in range(engine.n_components)]
+    fields += [(f"{CODE}{number}", pyarrow.float32()) for number in range(engine.n_components)]
     schema, n_rows = pyarrow.schema(fields).with_metadata({FINGERPRINT: fingerprint}), 0
     with parquet.ParquetWriter(path, schema, write_page_checksum=True) as writer:
         for records, values in engine.walk_codes():
-            numbered = {f"{_CODE}{number}": column for number, column in enumerate(values.T)}
+            numbered = {f"{CODE}{number}": column for number, column in enumerate(values.T)}
             writer.write_table(pyarrow.table(_columns(records) | numbered, schema=schema))
             n_rows += len(records)
     return n_rows
@@ -71,7 +70,7 @@ def _opened(path: Path) -> Any:
 
 
 def _columns(records: Sequence[Record]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in records] for name in (*_NUMBERS, "sha256")}
+    columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in records] for name in (*NUMBERS, "sha256")}
     columns["path"] = [said(one.path) for one in records]
     columns["path_bytes"] = [one.path for one in records]
     columns["label_name"] = [None if one.label is None else printable(one.label) for one in records]
@@ -81,10 +80,10 @@ def _columns(records: Sequence[Record]) -> dict[str, list[Any]]:
 
 def _code_names(names: Sequence[str]) -> list[str]:
     """Return the names of a code's columns, in their order."""
-    found = [name for name in names if name.startswith(_CODE)]
-    expected = [f"{_CODE}{number}" for number in range(len(found))]
+    found = [name for name in names if name.startswith(CODE)]
+    expected = [f"{CODE}{number}" for number in range(len(found))]
     if not found or sorted(found) != sorted(expected):
-        raise ValueError(f"expected the columns {_CODE}0, {_CODE}1 and so on, came {', '.join(found) or 'none'}")
+        raise ValueError(f"expected the columns {CODE}0, {CODE}1 and so on, came {', '.join(found) or 'none'}")
     twice = [name for name in _READ if names.count(name) != 1]
     if twice:
         raise ValueError(f"expected one column {twice[0]}, came {names.count(twice[0])}")

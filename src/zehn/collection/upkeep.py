@@ -140,7 +140,12 @@ def _change_folders(engine: Engine, change: Callable[[list[Source]], list[Source
 
 
 def _read(kept: str) -> list[Source]:
-    return [Source(os.fsencode(one["path"]), one["labels"] == "folder") for one in json.loads(kept)]
+    try:
+        return [Source(os.fsencode(one["path"]), one["labels"] == "folder") for one in json.loads(kept)]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise CollectionError(
+            f"the collection's list of its folders is damaged ({error}); run zehn index verify, and restore a backup"
+        ) from error
 
 
 def _written(folders: Sequence[Source]) -> str:

@@ -15,6 +15,10 @@ from typing import Any
 
 from zehn import plugins
 from zehn.config.sections import (
+    LEAST_COMPONENTS,
+    LEAST_SIZE,
+    MOST_COMPONENTS,
+    MOST_SIZE,
     CheckConfig,
     DataConfig,
     DistortConfig,
@@ -90,8 +94,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 an hour on two cores; ``full`` is how the weights that ship were trained."""
 
 _LEAST: Mapping[str, Mapping[str, float]] = {
-    "data": {"image_size": 28, "validation_share": 0.0, "n_train": 0, "n_test": 0},
-    "model": {"n_components": 2},
+    "data": {"image_size": LEAST_SIZE, "validation_share": 0.0, "n_train": 0, "n_test": 0},
+    "model": {"n_components": LEAST_COMPONENTS},
     "train": {
         "epochs": 0,
         "n_seen": 1,
@@ -111,8 +115,8 @@ _LEAST: Mapping[str, Mapping[str, float]] = {
     "robust": {"n_train": 0, "n_seen": 1, "learning_rate": 0.0, "muon_rate": 0.0, "n_queries": 0, "n_shown": 1},
 }
 _MOST: Mapping[str, Mapping[str, float]] = {
-    "data": {"image_size": 256, "validation_share": 0.5},
-    "model": {"n_components": 512},
+    "data": {"image_size": MOST_SIZE, "validation_share": 0.5},
+    "model": {"n_components": MOST_COMPONENTS},
     "train": {"warmup_share": 1.0},
     "check": {"min_dist": 1.0},
     "robust": {"n_shown": 20},
@@ -182,8 +186,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the configuration {path}: {error}; name a TOML file") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # endless numbers are refused in another way than other mistakes
+        raise ConfigError(f"{path} is no valid TOML: {error}; mend it there") from error
 
 
 def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
@@ -197,13 +201,23 @@ def _parse_assignment(assignment: str) -> dict[str, Any]:
     name, equals, value = assignment.partition("=")
     if not equals or not name.strip() or not value.strip():
         raise ConfigError(f"expected name=value such as train.epochs=12, came {assignment!r}")
+    if not _is_utf8(assignment):  # a run keeps its settings as TOML, which is UTF-8
+        raise ConfigError(f"expected a setting in UTF-8, came {assignment!r}; set the terminal to UTF-8")
     try:
         parsed = tomllib.loads(f"value = {value.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = value.strip()
     for part in reversed(name.strip().split(".")):
         parsed = {part: parsed}
     return parsed
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any], whole: Sequence[str] = ("objectives",)) -> dict[str, Any]:

@@ -9,6 +9,11 @@ from typing import Any
 
 from zehn.errors import ConfigError
 
+LEAST_SIZE, MOST_SIZE = 28, 256
+"""Sides of the images that a model can see, in pixels."""
+LEAST_COMPONENTS, MOST_COMPONENTS = 2, 512
+"""Latent neurons that it can have."""
+
 _N_ENDS, _N_SEVERITIES = 2, 5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import lzma
 import shutil
 import tarfile
 import zlib
@@ -33,7 +34,7 @@ def unpack(archive_path: Path, folder: Path, wanted: Iterable[str]) -> None:
         with _places.staging(folder.parent) as staging_path:
             _extract(archive_path, staging_path, folder.name, set(wanted))
             _put_in_place(staging_path, folder)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError) as error:
         raise DataError(f"{archive_path} is damaged: {error}; delete it and fetch it again") from error
     except OSError as error:
         raise DataError(
@@ -62,7 +63,8 @@ def _check_member(archive_path: Path, member: tarfile.TarInfo, top: str) -> None
     inside = not path.is_absolute() and ".." not in path.parts and path.parts[:1] == (top,)
     if not inside or not (member.isreg() or member.isdir()) or member.size > _MOST_MEMBER_BYTES:
         raise DataError(
-            f"{archive_path} holds {member.name!r}, which does not belong there; nothing was unpacked from it"
+            f"{archive_path} holds {member.name!r}, which does not belong there; nothing was unpacked from it: "
+            "delete it and fetch it again"
         )
     if hasattr(tarfile, "data_filter"):  # Python from 3.11.4 on; the check above is the stricter one
         tarfile.data_filter(member, str(archive_path.parent))

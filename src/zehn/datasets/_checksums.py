@@ -7,6 +7,9 @@ from pathlib import Path
 
 from zehn.errors import ChecksumError, DataError
 
+REMEDY = "delete it and fetch it again"
+"""What to do about a file of a published data set that is not what it should be."""
+
 
 def read_verified(path: Path, md5: str) -> bytes:
     """Return the bytes of a small file whose MD5 is the published one.
@@ -19,7 +22,7 @@ def read_verified(path: Path, md5: str) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}; make it readable, or name another") from error
     compare(path, md5_of(data), md5)
     return data
 
@@ -35,13 +38,11 @@ def verify_file(path: Path, md5: str, n_bytes: int) -> None:
     try:
         size = path.stat().st_size
         if size < n_bytes:
-            raise ChecksumError(
-                f"{path} is cut short: expected {n_bytes:,} bytes, came {size:,}; delete it and fetch it again"
-            )
+            raise ChecksumError(f"{path} is cut short: expected {n_bytes:,} bytes, came {size:,}; {REMEDY}")
         with path.open("rb") as file:
             came = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}; make it readable, or name another") from error
     compare(path, came, md5)
 
 
@@ -58,6 +59,4 @@ def compare(path: Path, came: str, expected: str) -> None:
 
     """
     if came != expected:
-        raise ChecksumError(
-            f"{path} is damaged or is another file: expected MD5 {expected}, came {came}; delete it and fetch it again"
-        )
+        raise ChecksumError(f"{path} is damaged or is another file: expected MD5 {expected}, came {came}; {REMEDY}")

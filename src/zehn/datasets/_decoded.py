@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 import shutil
+import tokenize
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -31,6 +33,11 @@ _FORMAT = 3
 _FILES_PER_BATCH = 256
 _IMAGES_PER_COPY = 4096
 _KEY_DIGITS = 32
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AttributeError, zipfile.BadZipFile,
+    tokenize.TokenError,
+)  # fmt: skip
+"""What comes of a damaged entry."""
 _ARRAY_NAME, _INDEX_NAME = "images.npy", "index.json"
 
 
@@ -145,12 +152,12 @@ def _read_entry(entry: Path) -> Decoded | None:
     """Map an entry into memory, copy-on-write; None where there is none or it is damaged."""
     try:
         index = json.loads((entry / _INDEX_NAME).read_text(encoding="ascii"))
-        mapped = np.load(entry / _ARRAY_NAME, mmap_mode="c", allow_pickle=False)
+        mapped = np.lib.format.open_memmap(entry / _ARRAY_NAME, mode="c")
         if len(mapped) != len(index["paths"]):
             return None
         skipped = tuple(Skipped(**one) for one in index["skipped"])
         return Decoded(mapped, index["n_train"], tuple(index["paths"]), skipped, index["checksum"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except _DAMAGED:
         return None
 
 

@@ -145,7 +145,8 @@ def _copy(
         n_done += len(chunk)
         if n_done > remote.n_bytes:
             raise DownloadError(
-                f"{remote.url} sends more than the published {remote.n_bytes:,} bytes; it is another file"
+                f"{remote.url} sends more than the published {remote.n_bytes:,} bytes, so another file; is there a "
+                "log-in page or a proxy in between?"
             )
         try:
             file.write(chunk)

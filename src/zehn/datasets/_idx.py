@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from zehn.datasets._checksums import REMEDY
 from zehn.errors import DataError
 
 _UNSIGNED_BYTE = 0x08
@@ -33,11 +34,11 @@ def read_content(path: Path, most_bytes: int) -> bytes:
         with gzip.open(path) if compressed else path.open("rb") as content:
             data = content.read(most_bytes + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is damaged or cut short: {error}; delete it and fetch it again") from error
+        raise DataError(f"{path} is damaged or cut short: {error}; {REMEDY}") from error
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}; make it readable, or name another") from error
     if len(data) > most_bytes:
-        raise DataError(f"{path} holds more than the expected {most_bytes:,} bytes; it is another file")
+        raise DataError(f"{path} holds more than the expected {most_bytes:,} bytes, so it is another file; {REMEDY}")
     return data
 
 
@@ -49,16 +50,16 @@ def parse(data: bytes, path: Path) -> UInt8[np.ndarray, "..."]:
 
     """
     if len(data) < 4 or data[:2] != b"\x00\x00":
-        raise DataError(f"{path}: expected an IDX file, came one that begins with {data[:4]!r}")
+        raise DataError(f"{path}: expected an IDX file, came one that begins with {data[:4]!r}; {REMEDY}")
     kind, n_dimensions = data[2], data[3]
     if kind != _UNSIGNED_BYTE:
-        raise DataError(f"{path}: expected unsigned bytes (type 0x08), came type 0x{kind:02x}")
+        raise DataError(f"{path}: expected unsigned bytes (type 0x08), came type 0x{kind:02x}; {REMEDY}")
     start = 4 + 4 * n_dimensions
     if len(data) < start:
-        raise DataError(f"{path} is cut short: its header needs {start} bytes, there are {len(data)}")
+        raise DataError(f"{path} is cut short: its header needs {start} bytes, there are {len(data)}; {REMEDY}")
     shape = struct.unpack(f">{n_dimensions}I", data[4:start])
     if len(data) - start != math.prod(shape):
         raise DataError(
-            f"{path}: expected {math.prod(shape):,} values for the shape {shape}, came {len(data) - start:,}"
+            f"{path}: expected {math.prod(shape):,} values for the shape {shape}, came {len(data) - start:,}; {REMEDY}"
         )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)

@@ -7,6 +7,7 @@ and ``dtype``. Only these names are admitted, and each stands for something harm
 from __future__ import annotations
 
 import pickle
+import pickletools
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from zehn.datasets._checksums import REMEDY
 from zehn.errors import DataError
 
 
@@ -26,12 +28,24 @@ def read_pickle(data: bytes, path: Path) -> Mapping[bytes, Any]:
 
     """
     try:
+        _check_memo(data)
         content = _Unpickler(BytesIO(data), encoding="bytes").load()
     except Exception as error:  # a pickle's opcodes may raise anything
-        raise DataError(f"{path} is not a file of CIFAR-10: {error}") from error
+        raise DataError(f"{path} is not a file of CIFAR-10: {error}; {REMEDY}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} is not a file of CIFAR-10: expected a dictionary, came {type(content).__name__}")
+        raise DataError(
+            f"{path} is not a file of CIFAR-10: expected a dictionary, came {type(content).__name__}; {REMEDY}"
+        )
+    if not all(isinstance(key, bytes) for key in content):
+        raise DataError(f"{path} is not a file of CIFAR-10: expected bytes for names; {REMEDY}")
     return content
+
+
+def _check_memo(data: bytes) -> None:
+    """Refuse to remember more than there are bytes: for one high number pickle would make room for all below it."""
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name.endswith("PUT") and argument is not None and argument > len(data):
+            raise pickle.UnpicklingError(f"it remembers something under the number {argument:,}")
 
 
 def _empty_bytes(_kind: Any, _shape: Any, _typecode: Any) -> UInt8[np.ndarray, "0"]:

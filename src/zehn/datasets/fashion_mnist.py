@@ -137,7 +137,7 @@ def _found(folder: Path, file: _File) -> Path | None:
 def _read(folder: Path, file: _File) -> UInt8[np.ndarray, "..."]:
     path = _found(folder, file)
     if path is None:
-        raise DataError(f"{folder} lacks {file.name}")
+        raise DataError(f"{folder} lacks {file.name}; put it there, or delete the folder and fetch it again")
     data = _idx.read_content(path, file.n_bytes)
     if len(data) < file.n_bytes:
         raise ChecksumError(

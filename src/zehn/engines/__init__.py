@@ -16,10 +16,10 @@ from types import ModuleType
 from typing import Any
 
 from zehn import plugins
-from zehn.engines import _postgres_address
 from zehn.engines._given import check_codes
 from zehn.engines._index import Index
 from zehn.engines._mirror import Mirror
+from zehn.engines._postgres import addresses
 from zehn.engines._protocol import N_BATCH, Engine, Neighbors, NewRecord, Record, Reencoding
 from zehn.errors import ConfigError, UnknownNameError
 
@@ -93,7 +93,7 @@ def exists(address: str | PathLike[str]) -> bool:
 def masked(address: str | PathLike[str]) -> str:
     """Return an address as it may be shown and logged: without the password that a URL may hold."""
     given = fspath(address)
-    return _postgres_address.shown(given) if "://" in given else given
+    return addresses.shown(given) if "://" in given else given
 
 
 def with_collection(address: str, name: str) -> str:
@@ -106,8 +106,8 @@ def with_collection(address: str, name: str) -> str:
     """
     if _plugin_of(address).SCHEMES == ("",):
         raise ConfigError(f"expected the address of a database such as postgresql://me@host/photos, came {address!r}")
-    named = _postgres_address.with_collection(address, name)
-    _postgres_address.parse(named)
+    named = addresses.with_collection(address, name)
+    addresses.parse(named)
     return named
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sqlite3 import Connection
 
 from zehn.engines import _tables
+from zehn.errors import CollectionError
 
 _MAX_SAID = 100
 """Problems of one kind that SQLite is asked to name."""
@@ -18,6 +19,8 @@ def problems(connection: Connection) -> list[str]:
     try:
         for check in (_structure, _references, _counts, _codes):
             found.extend(check(connection))
+    except CollectionError as error:
+        found.append(str(error))
     except sqlite3.DatabaseError as error:
         found.append(f"the file cannot be read to its end: {error}")
     return found

@@ -21,6 +21,8 @@ _HEADER_BYTES = 100
 _AT_APPLICATION_ID = 68
 _LEAST_FREE = 1_000_000
 """With fewer bytes left on a disk, an I/O error is taken for a full one."""
+_LEAST_TO_SHARE = 65_536
+"""With fewer bytes left on a disk, there is no room for the file by which readers and writers share a collection."""
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """What a file system says that knows no hard links."""
 _SETTINGS = (
@@ -47,6 +49,7 @@ class Database:
         self.path, self.read_only, self._seconds = path, read_only, seconds_to_wait
         self._lock, self._process = threading.RLock(), os.getpid()
         self._within_snapshot: int | None = None
+        self._frozen: tuple[int, int, int] | None = None
         self._connection: sqlite3.Connection | None = None
         _check_header(path)
         if not read_only and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
@@ -59,6 +62,7 @@ class Database:
             try:
                 _schema.migrate(self._connection, str(path), read_only=read_only)
                 self._check_schema()
+                _tables.state_of(self._connection)
             except BaseException:
                 self.close()
                 raise
@@ -177,22 +181,26 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise _refusal(self.path, error, self._seconds) from error
+        except UnicodeDecodeError as error:  # SQLite quotes a damaged schema, and Python cannot read what it says
+            raise CollectionError(f"{self.path} is damaged ({error}); restore a backup") from error
 
     def _checked(self) -> sqlite3.Connection:
         if self._connection is None:
             raise CollectionError(f"{self.path} was closed; open it again")
         if self._process != os.getpid():
             raise CollectionError(f"{self.path} was opened by another process; every process opens its own")
-        if self._is_frozen and _beside(self.path, "-wal").exists():
-            # it was opened as a file that nobody writes to, and now somebody does
+        if self._frozen is not None and self._frozen != self._stamp():
+            # it was opened as a file that nobody writes to, and somebody did
             self._connection.close()
             self._connection = self._open()
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
-        writable = os.access(self.path.parent, os.W_OK)
-        self._is_frozen = self.read_only and not writable and not _beside(self.path, "-wal").exists()
-        mode = "ro&immutable=1" if self._is_frozen else "ro" if self.read_only else "rw"
+        # nobody can write where there is no room either, and without that file SQLite would not even read
+        can_share = os.access(self.path.parent, os.W_OK) and _free_bytes(self.path) >= _LEAST_TO_SHARE
+        stamp = self._stamp()
+        self._frozen = stamp if self.read_only and not can_share and stamp[0] == 0 else None
+        mode = "rw" if not self.read_only else "ro" if self._frozen is None else "ro&immutable=1"
         address = f"file:{quote(os.fsencode(self.path.absolute()))}?mode={mode}"
         connection = sqlite3.connect(
             address, uri=True, timeout=self._seconds, isolation_level=None, check_same_thread=False
@@ -201,6 +209,11 @@ class Database:
         for setting in _SETTINGS:
             connection.execute(setting)
         return connection
+
+    def _stamp(self) -> tuple[int, int, int]:
+        """Return the size of the log, nothing where there is none, and the size and the time of the file."""
+        log, file = (_status(path) for path in (_beside(self.path, "-wal"), self.path))
+        return log[0], *file
 
     def _check_schema(self) -> None:
         """Refuse a file that would run statements of its own."""
@@ -281,6 +294,14 @@ def _sync(path: Path) -> None:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
+
+
+def _status(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:  # it is not there
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def _end(connection: sqlite3.Connection) -> None:

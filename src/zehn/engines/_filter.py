@@ -149,7 +149,7 @@ def _kind(node: Any, where: str) -> type:
         raise _refusal(where, f"{node.sql()!r} is no column")
     name = node.name.lower()
     if name not in COLUMNS or node.table:
-        hint = f"; text goes in single quotes: '{node.name}'" if node.this.quoted else ""
+        hint = f"; text goes in single quotes: '{node.name}'" if node.this.args.get("quoted") else ""
         raise _refusal(where, f"there is no column {node.sql()}{hint}")
     return COLUMNS[name]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence, Sized
 
 import numpy as np
 from jaxtyping import Float
 
-from zehn.engines._protocol import NewRecord
-from zehn.errors import InputError
+from zehn.engines._protocol import NewRecord, Reencoding
+from zehn.errors import CollectionError, InputError
 
 LARGEST = 1e15
 """Codes hold no larger numbers."""
@@ -44,6 +44,55 @@ def check_dimensions(n_components: int) -> None:
     """
     if n_components < 1:
         raise InputError(f"expected codes of at least one dimension, came {n_components}")
+
+
+def check_pairs(ids: Sized, codes: Float[np.ndarray, "..."]) -> None:
+    """Refuse codes without an id of their own.
+
+    Raises:
+        InputError: another number of ids than codes.
+
+    """
+    if len(ids) != len(codes):
+        raise InputError(f"expected an id per code, came {len(ids)} ids and {len(codes)} codes")
+
+
+def check_there(ids: Sequence[int], rows: Container[int]) -> Sequence[int]:
+    """Return ids of which there are rows.
+
+    Raises:
+        InputError: one is not there.
+
+    """
+    missing = next((id_ for id_ in ids if id_ not in rows), None)
+    if missing is not None:
+        raise InputError(f"id {missing} is not in the collection; it was removed, or never there")
+    return ids
+
+
+def check_facts(known: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Refuse to go on where facts are no longer what they were when it was begun.
+
+    Raises:
+        CollectionError: another process gave the collection another model.
+
+    """
+    if any(known.get(name) != value for name, value in expected.items()):
+        raise CollectionError("the model of this collection changed meanwhile; give the same command again")
+
+
+def check_encoded(begun: Reencoding) -> None:
+    """Refuse to finish a change of model that is not done.
+
+    Raises:
+        CollectionError: images without a new code are left.
+
+    """
+    if begun.n_left:
+        raise CollectionError(
+            f"{begun.n_left:,} images have no new code yet; encode them with the new model, or remove those that "
+            "cannot be read any more, then finish"
+        )
 
 
 def paths_of(

@@ -1,5 +1,8 @@
 """Prepared codes in memory and their neighbours: exact, by a kd-tree for few dimensions, by a scan of all otherwise.
 
+The first few queries are answered by scans too, as growing a tree takes as long as many of them. Codes are then kept
+in the order of the tree's leaves: what is near each other lies together in memory, and a query takes half the time.
+
 Distances are computed in float64. The scan by "l2" finds its candidates by a product of float32 matrices, wide enough
 for the rounding of that product, and computes their distances exactly.
 
@@ -10,8 +13,7 @@ that is scanned beside it. When either has grown large, the next search grows a 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,23 +21,18 @@ from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 
 from zehn.engines import _metrics
 from zehn.engines._given import LARGEST
+from zehn.engines._task import Finish, Task
 from zehn.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 _BYTES_PER_CANDIDATE = 64
-_N_FOR_THREADS = 256
+_N_FOR_THREADS = 64
 _TREE_SHARE = 100
-"""A search that would fetch more than one in so many codes from the tree is quicker as a scan."""
-_TIED = 1e-6
-"""Base distances that differ relatively by less may be equal once they are finished and rounded to float32."""
-
-Finish = Callable[
-    [Int64[np.ndarray, " q"], Int64[np.ndarray, "q m"], Float64[np.ndarray, "q m"]], Float[np.ndarray, "q m"]
-]
-"""Takes the places of queries, the ids of their candidates and the base distances of these (infinity where one does not
-count), and returns the distances to rank them by."""
+"""A search that would fetch more than one in so many codes from the tree once more is quicker as a scan."""
+_FIRST_SHARE = 10
+"""The same of codes that are fetched for the first time."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,10 @@ class Options:
 
     max_tree_dimensions: int = 16
     """Codes of at most so many dimensions go into a kd-tree; with more, a scan is quicker."""
-    leaf_size: int = 32
+    leaf_size: int = 64
     """Codes in a leaf of the tree."""
+    n_scanned: int = 16
+    """So many queries are answered by scans before a tree is grown."""
     min_tail: int = 1_000
     """So many codes may be scanned beside the tree before a new one is grown."""
     max_tail: int = 20_000
@@ -65,52 +64,6 @@ class _Filtered:
     in_tail: Bool[np.ndarray, " t"]
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """One call of search: what is asked, among what."""
-
-    queries: Float64[np.ndarray, "q d"]
-    k: int
-    metric: str
-    excluded: Int64[np.ndarray, " q"] | None
-    shown: Bool[np.ndarray, " n"] | None
-    """Which codes of the tree count; None: all."""
-    n_shown: int
-    tail: tuple[Int64[np.ndarray, " t"], Float[np.ndarray, "t _"]]
-    finish: Finish | None
-    slack: float
-    eps: float
-    ids: Int64[np.ndarray, "q k"] = field(init=False)
-    distances: Float32[np.ndarray, "q k"] = field(init=False)
-
-    def __post_init__(self) -> None:
-        shape = (len(self.queries), self.k)
-        object.__setattr__(self, "ids", np.full(shape, -1, np.int64))
-        object.__setattr__(self, "distances", np.full(shape, np.inf, np.float32))
-
-    @property
-    def is_sorted(self) -> bool:
-        """Whether what the tree finds, nearest first, is all there is to find."""
-        return self.shown is None and self.excluded is None and not len(self.tail[0])
-
-    def rank(
-        self, rows: Int64[np.ndarray, " q"], ids: Int64[np.ndarray, "q m"], found: Float[np.ndarray, "q m"]
-    ) -> None:
-        """Keep the k nearest of the candidates of some queries, ties by id."""
-        values = found if self.finish is None else self.finish(rows, ids, found)
-        if not self.is_sorted:
-            counts = np.isfinite(found)
-            ids, values = np.where(counts, ids, -1), np.where(counts, values, np.inf)
-        order = np.lexsort((ids, values), axis=1)[:, : self.k]
-        row = np.arange(len(rows))[:, None]
-        self.ids[rows, : order.shape[1]] = ids[row, order]
-        self.distances[rows, : order.shape[1]] = values[row, order]
-
-    def reach(self, kth: Any) -> Any:
-        """Return up to where codes may turn out to be as near as the k-th, whose distance is given."""
-        return kth if self.finish is None else kth * (1 + _TIED) + self.slack
-
-
 class Index:
     """Prepared codes under ids, in memory."""
 
@@ -119,11 +72,14 @@ class Index:
         self.options = options or Options()
         self._ids: Int64[np.ndarray, " n"]
         self._codes: Float[np.ndarray, "n d"]
+        self._by_id: Int64[np.ndarray, " n"]
+        """Places of codes, ascending by their ids."""
         self._kept: Bool[np.ndarray, " n"]
         self._n_struck: int
         self._tail_ids: Int64[np.ndarray, " t"]
         self._tail_codes: Float[np.ndarray, "t d"]
         self._tree: cKDTree | None
+        self._n_asked: int
         self._squares: Float64[np.ndarray, " n"] | None
         self._largest: float | None
         self._filter: _Filtered | None
@@ -137,7 +93,7 @@ class Index:
         """Store prepared codes (n, d) under ids (n,) that are new to the index.
 
         The first codes decide whether float32 or float64 is kept; where they come in the order of their ids, they are
-        kept without a copy.
+        kept without a copy until a tree is grown.
 
         Raises:
             InputError: ids that are there already or given twice, another number of ids or dimensions, no numbers.
@@ -216,23 +172,24 @@ class Index:
         if k < 1:
             raise InputError(f"expected k ≥ 1, came {k}")
         self._check_codes(queries, "queries")
+        self._n_asked += len(queries)
+        scans = self._is_scanned(metric)
+        if not scans and self._tree is None and len(self):
+            self._grow()
         task = self._task(queries.astype(np.float64, copy=False), k, metric, exclude, among, finish, eps)
-        rows = np.arange(len(queries))
-        n_there = task.n_shown + len(task.tail[0])
-        if n_there == 0 or not len(queries):
+        if task.n_shown + len(task.tail[0]) == 0 or not len(queries):
             return task.ids, task.distances
-        if self._is_wide or task.n_shown == 0:
-            self._scan(task, rows)
+        if scans or task.n_shown == 0:
+            self._scan(task, np.arange(len(queries)))
         else:
             n_least = k + 2  # one may be excluded, one shows whether the k-th place is tied
-            self._climb(
-                task, rows, n_least if task.shown is None else math.ceil(1.5 * n_least * len(self._ids) / task.n_shown)
-            )
+            n_wanted = n_least if task.shown is None else math.ceil(1.5 * n_least * len(self._ids) / task.n_shown)
+            self._climb(task, _side_by_side(task.queries), n_wanted)
         return task.ids, task.distances
 
     def _task(
         self, queries: Any, k: int, metric: str, exclude: Any, among: Any, finish: Finish | None, eps: float
-    ) -> _Task:
+    ) -> Task:
         shown, tail = None, (self._tail_ids, self._tail_codes)
         if among is not None:
             shown, in_tail = self._filtered(among)
@@ -242,7 +199,7 @@ class Index:
         n_shown = len(self._ids) if shown is None else int(np.count_nonzero(shown))
         excluded = None if exclude is None else exclude.astype(np.int64)
         slack = 0.0 if finish is None else self._rounding()
-        return _Task(queries, k, metric, excluded, shown, n_shown, tail, finish, slack, eps)
+        return Task(queries, k, metric, excluded, shown, n_shown, tail, finish, slack, eps)
 
     def _filtered(self, among: Int64[np.ndarray, " _"]) -> tuple[Bool[np.ndarray, " _"], Bool[np.ndarray, " _"]]:
         """Return which codes of the tree and of the tail are among some ids; the last answer is kept."""
@@ -253,11 +210,11 @@ class Index:
             self._filter = _Filtered(among, shown & self._kept, np.isin(self._tail_ids, among))
         return self._filter.shown, self._filter.in_tail
 
-    def _climb(self, task: _Task, rows: Int64[np.ndarray, " q"], n_wanted: int) -> None:
+    def _climb(self, task: Task, rows: Int64[np.ndarray, " q"], n_wanted: int) -> None:
         """Search the tree for some of its nearest codes; where these do not settle who is nearest, for more."""
         n_fetched = min(n_wanted, len(self._ids))
-        is_first = n_wanted == task.k + 2
-        if not is_first and len(self._ids) > n_fetched > max(_TREE_SHARE, len(self._ids) // _TREE_SHARE):
+        share = _FIRST_SHARE if n_wanted == task.k + 2 else _TREE_SHARE
+        if n_fetched > max(_TREE_SHARE, len(self._ids) // share):
             self._scan(task, rows)
             return
         step = max(1, _metrics.BLOCK_BYTES // (_BYTES_PER_CANDIDATE * n_fetched))
@@ -276,14 +233,14 @@ class Index:
             self._climb(task, part[~settled], 4 * n_wanted)
 
     def _candidates(
-        self, task: _Task, rows: Int64[np.ndarray, " q"], n_wanted: int
+        self, task: Task, rows: Int64[np.ndarray, " q"], n_wanted: int
     ) -> tuple[Int64[np.ndarray, "q m"], Float64[np.ndarray, "q m"], Float64[np.ndarray, " q"]]:
         """Return ids and distances of the nearest in the tree and in the tail, and how far both were looked through."""
         queries, n_fetched = task.queries[rows], min(n_wanted, len(self._ids))
         workers = -1 if len(rows) >= _N_FOR_THREADS else 1
         exponent = _metrics.METRICS[task.metric][0]
-        answer: Any = self._grown().query(queries, np.arange(1, n_fetched + 1), task.eps, exponent, workers=workers)
-        found, places = answer
+        tree: Any = self._tree
+        found, places = tree.query(queries, np.arange(1, n_fetched + 1), task.eps, exponent, workers=workers)
         last = found[:, -1].copy() if n_fetched < len(self._ids) else np.full(len(rows), np.inf)
         if task.shown is not None:
             found[~task.shown[places]] = np.inf
@@ -300,7 +257,7 @@ class Index:
             found[ids == task.excluded[rows][:, None]] = np.inf
         return ids, found, last
 
-    def _scan(self, task: _Task, rows: Int64[np.ndarray, " q"]) -> None:
+    def _scan(self, task: Task, rows: Int64[np.ndarray, " q"]) -> None:
         """Compare queries with all codes that count."""
         ids, codes, squares = self._pool(task)
         n_kept = min(task.k, len(ids))
@@ -320,10 +277,12 @@ class Index:
                     # both the k-th and the others may be nearer than their rough squares say
                     reach = task.reach(max(0.0, kth + slack) ** 0.5) ** 2 + slack
                 near = np.flatnonzero((values <= reach) & np.isfinite(values))
-                found = _metrics.between(task.queries[row][None], codes[near], task.metric)
-                task.rank(np.array([row]), ids[near][None], found)
+                found = values[near]
+                if task.metric == "l2":
+                    found = np.linalg.norm(codes[near] - task.queries[row], axis=1)
+                task.rank(np.array([row]), ids[near][None], found[None])
 
-    def _pool(self, task: _Task) -> tuple[Int64[np.ndarray, " m"], Float[np.ndarray, "m d"], Float64[np.ndarray, " m"]]:
+    def _pool(self, task: Task) -> tuple[Int64[np.ndarray, " m"], Float[np.ndarray, "m d"], Float64[np.ndarray, " m"]]:
         """Return ids and codes of all that counts, and their squared lengths."""
         if task.shown is None and not len(task.tail[0]):
             if self._squares is None:
@@ -333,17 +292,24 @@ class Index:
         codes = np.concatenate([self._codes[shown], task.tail[1]])
         return np.concatenate([self._ids[shown], task.tail[0]]), codes, _metrics.squares(codes)
 
+    def _grow(self) -> None:
+        """Grow the tree, and order codes as its leaves are."""
+        order = self._grown().indices
+        self._by_id[order] = np.arange(len(order))
+        self._ids, self._codes = self._ids[order], self._codes[order]
+        self._tree, self._squares, self._filter = self._grown(), None, None
+
     def _grown(self) -> cKDTree:
-        if self._tree is None:
-            from scipy.spatial import cKDTree
+        from scipy.spatial import cKDTree
 
-            # cells halved in the middle, not at the median: they are rounder, so that a query looks at fewer
-            self._tree = cKDTree(self._codes, leafsize=self.options.leaf_size, balanced_tree=False)
-        return self._tree
+        # cells halved in the middle, not at the median: they are rounder, so that a query looks at fewer
+        return cKDTree(self._codes, leafsize=self.options.leaf_size, balanced_tree=False)
 
-    @property
-    def _is_wide(self) -> bool:
-        return self._codes.shape[1] > self.options.max_tree_dimensions
+    def _is_scanned(self, metric: str) -> bool:
+        """Say whether a query is answered more quickly by a scan: without a tree that pays, or before it does."""
+        if self._codes.shape[1] > self.options.max_tree_dimensions:
+            return True
+        return self._tree is None and metric == "l2" and self._n_asked <= self.options.n_scanned
 
     def _most_beside(self) -> float:
         share = self.options.max_tail_share * len(self._ids)
@@ -359,7 +325,8 @@ class Index:
         """Return where ids are stored outside the tail, −1 for those that are not."""
         if not len(self._ids):
             return np.full(len(ids), -1)
-        places = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        ranks = np.searchsorted(self._ids, ids, sorter=self._by_id)
+        places = self._by_id[np.minimum(ranks, len(self._ids) - 1)]
         return np.where((self._ids[places] == ids) & self._kept[places], places, -1)
 
     def _holds(self, ids: Int[np.ndarray, " q"]) -> Bool[np.ndarray, " q"]:
@@ -367,8 +334,12 @@ class Index:
 
     def _merge(self, *more: np.ndarray) -> None:
         """Make one ordered whole of the codes that are not struck out, of the tail and of more ids and codes."""
-        parts = [(self._ids, self._codes)] if not self._n_struck else [(self._ids[self._kept], self._codes[self._kept])]
-        parts += [(self._tail_ids, self._tail_codes), *([(more[0], more[1])] if more else [])]
+        stays = self._by_id[self._kept[self._by_id]]
+        parts = [
+            (self._ids[stays], self._codes[stays]),
+            (self._tail_ids, self._tail_codes),
+            *([(more[0], more[1])] if more else []),
+        ]
         parts = [part for part in parts if len(part[0])]
         if not parts:
             self._store(np.empty(0, np.int64), np.empty((0, 0), np.float32))
@@ -379,10 +350,11 @@ class Index:
         self._store(*((ids, codes) if in_order else (ids[order], codes[order])))
 
     def _store(self, ids: Int64[np.ndarray, " n"], codes: Float[np.ndarray, "n d"]) -> None:
-        self._ids, self._codes = ids, codes
+        self._ids, self._codes, self._by_id = ids, codes, np.arange(len(ids))
         self._tail_ids, self._tail_codes = ids[:0], codes[:0]
         self._kept, self._n_struck = np.ones(len(ids), bool), 0
         self._tree = self._squares = self._largest = self._filter = None
+        self._n_asked = 0
 
     def _check_codes(self, codes: Float[np.ndarray, "_ _"], what: str) -> None:
         if codes.shape[1] < 1 or not (codes.min(initial=0) >= -LARGEST and codes.max(initial=0) <= LARGEST):
@@ -395,3 +367,12 @@ class Index:
                 f"{what} have {codes.shape[1]} dimensions but the engine holds codes of {self._codes.shape[1]}; encode "
                 "them with the same model and prepare them for the same distance"
             )
+
+
+def _side_by_side(queries: Float64[np.ndarray, "q d"]) -> Int64[np.ndarray, " q"]:
+    """Return the places of queries in an order in which each comes after one that looks at nearly the same codes."""
+    if len(queries) < _N_FOR_THREADS:
+        return np.arange(len(queries))
+    from scipy.spatial import cKDTree
+
+    return cKDTree(queries).indices

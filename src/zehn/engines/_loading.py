@@ -21,8 +21,14 @@ def load(connection: Connection, state: _tables.State) -> tuple[Int64[np.ndarray
         CollectionError: the tables are not what they should be.
 
     """
-    ids = np.empty(state.n_images, np.int64)
-    codes = np.empty((state.n_images, state.n_components), np.float32)
+    try:
+        ids = np.empty(state.n_images, np.int64)
+        codes = np.empty((state.n_images, state.n_components), np.float32)
+    except (ValueError, MemoryError) as error:
+        raise CollectionError(
+            f"{state.n_images:,} codes of {state.n_components:,} dimensions do not fit into memory; run zehn index "
+            "verify, and if it finds anything, restore a backup"
+        ) from error
     cursor = connection.execute("SELECT id, code FROM codes ORDER BY id")
     start = 0
     while rows := cursor.fetchmany(_N_LOADED):

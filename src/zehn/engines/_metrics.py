@@ -32,7 +32,10 @@ def rough_squares(
     rough = lengths[:, None] + squares - 2.0 * products
     # a float32 dot product of d terms errs by at most about d roundings of |q||x|, those of q and x included
     rounding = (queries.shape[1] + 3) * float(np.finfo(np.float32).eps)
-    return rough, 4 * rounding * float(np.sqrt(lengths.max(initial=0) * squares.max(initial=0)))
+    longest = float(np.sqrt(lengths.max(initial=0))), float(np.sqrt(squares.max(initial=0)))
+    # and terms below the least of float32 vanish, each of them or what it is made of
+    vanished = queries.shape[1] * float(np.finfo(np.float32).tiny) * (1 + sum(longest))
+    return rough, 4 * (rounding * longest[0] * longest[1] + vanished)
 
 
 def between(

@@ -10,8 +10,9 @@ from jaxtyping import Float, Float32, Float64, Int, Int64
 
 from zehn.distances import Distance
 from zehn.engines._given import check_codes
-from zehn.engines._index import Finish, Index, Options
+from zehn.engines._index import Index, Options
 from zehn.engines._metrics import METRICS
+from zehn.engines._task import Finish
 from zehn.errors import InputError
 
 _AT_ONCE = 50_000

@@ -10,12 +10,12 @@ from sqlite3 import Connection
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 
-from zehn.engines import _filter
+from zehn.engines import _filter, _given
 from zehn.engines._given import LARGEST
 from zehn.engines._protocol import NewRecord, Record, Reencoding
-from zehn.errors import CollectionError, InputError
+from zehn.errors import CollectionError
 
 TEXT = "CAST(? AS TEXT)"
 _COLUMNS = {
@@ -24,6 +24,8 @@ _COLUMNS = {
     "mtime": "strftime('%Y-%m-%dT%H:%M:%SZ', mtime_ns / 1000000000, 'unixepoch')",
 }
 RECORD = "images.id, path, size, mtime_ns, sha256, width, height, label, added"
+_RECORD_TYPES = {(int, bytes, int, int, bytes, int, int, kind, str) for kind in (str, type(None))}
+"""Of a record's columns, in their order."""
 _CODE_TYPE = np.dtype("<f4")
 _N_NAMED = 900
 """Values that one statement names at most; SQLite itself allows no more in its older versions."""
@@ -50,7 +52,46 @@ def state_of(connection: Connection) -> State:
         "SELECT version, epoch, last_change, next_id, n_images, n_components, new_fingerprint, new_n_components "
         "FROM state"
     ).fetchone()
+    # a damaged file may hold anything, whatever its tables say
+    are_counts = row is not None and all(isinstance(number, int) and number >= 0 for number in (*row[:6], row[7] or 0))
+    if not are_counts or not isinstance(row[6], str | None):
+        raise CollectionError("the counts of the collection are damaged; restore a backup")
     return State(*row)
+
+
+def facts_of(connection: Connection) -> dict[str, str]:
+    facts = dict(connection.execute("SELECT name, value FROM facts ORDER BY name"))
+    if not all(isinstance(name, str) and isinstance(value, str) for name, value in facts.items()):
+        raise CollectionError("what the collection says of itself is damaged; restore a backup")
+    return facts
+
+
+def count_labels(connection: Connection) -> dict[str | None, int]:
+    counts = dict(connection.execute("SELECT label, count(*) FROM images GROUP BY label ORDER BY label"))
+    if not all(isinstance(label, str | None) for label in counts):
+        raise CollectionError("labels in the collection are damaged; restore a backup")
+    return counts
+
+
+def sorted_ids(rows: Iterable[tuple[Any, ...]]) -> Int64[np.ndarray, " n"]:
+    try:
+        ids = np.fromiter((id_ for (id_,) in rows), np.int64)
+    except TypeError as error:  # what an index gives that is damaged
+        raise CollectionError("an index of the collection is damaged; restore a backup") from error
+    ids.sort()
+    return ids
+
+
+def record(row: Sequence[Any]) -> Record:
+    if tuple(map(type, row)) not in _RECORD_TYPES:
+        raise CollectionError(f"what is known of image {row[0]} is damaged; restore a backup")
+    return Record(*row)
+
+
+def blob(data: Any) -> bytes:
+    if not isinstance(data, bytes):
+        raise CollectionError("a thumbnail, or a file that is kept, is damaged; restore a backup")
+    return data
 
 
 def condition(where: str | None) -> _filter.Condition:
@@ -78,13 +119,6 @@ def named(connection: Connection, selected: str, values: Sequence[Any]) -> Itera
 def rows_of(connection: Connection, selected: str, ids: Sequence[int]) -> dict[int, tuple[Any, ...]]:
     """Return rows by their first column; an id that SQLite cannot hold is none of theirs."""
     return {row[0]: row for row in named(connection, selected, [id_ for id_ in ids if -(2**63) <= id_ < 2**63])}
-
-
-def check_there(ids: Sequence[int], rows: Mapping[int, Any]) -> Sequence[int]:
-    missing = next((id_ for id_ in ids if id_ not in rows), None)
-    if missing is not None:
-        raise InputError(f"id {missing} is not in the collection; it was removed, or never there")
-    return ids
 
 
 def ids_of(connection: Connection, paths: Sequence[bytes]) -> dict[bytes, int]:
@@ -134,9 +168,7 @@ def set_facts(connection: Connection, facts: Mapping[str, str | None]) -> None:
 
 
 def check_facts(connection: Connection, expected: Mapping[str, str]) -> None:
-    known = dict(connection.execute("SELECT name, value FROM facts"))
-    if any(known.get(name) != value for name, value in expected.items()):
-        raise CollectionError("the model of this collection changed meanwhile; give the same command again")
+    _given.check_facts(dict(connection.execute("SELECT name, value FROM facts")), expected)
 
 
 def attach(connection: Connection, attachments: Mapping[str, bytes | None]) -> None:

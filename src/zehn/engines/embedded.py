@@ -10,18 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from sqlite3 import Connection, IntegrityError
+from sqlite3 import Connection
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, Int64
 
 from zehn.distances import Distance
-from zehn.engines import _database, _filter, _index, _loading, _schema, _tables
-from zehn.engines._given import check_codes, check_dimensions, paths_of
+from zehn.engines import _database, _entries, _filter, _index, _loading, _schema, _tables
+from zehn.engines._given import check_codes, check_dimensions, check_encoded, check_pairs, check_there, paths_of
 from zehn.engines._mirror import Mirror
 from zehn.engines._protocol import N_BATCH, Neighbors, NewRecord, Record, Reencoding
-from zehn.errors import CollectionError, InputError
 
 SCHEMES = ("",)
 """Addresses are paths."""
@@ -37,7 +36,7 @@ class Options:
     """How long to wait for another process that writes."""
     max_tree_dimensions: int = 16
     """Codes of at most so many dimensions go into a kd-tree; with more, a scan is quicker."""
-    leaf_size: int = 32
+    leaf_size: int = 64
     """Codes in a leaf of the tree."""
     approximation: float = 0.5
     """How much farther the hits of an approximate search may be, as a share of the true distance."""
@@ -94,7 +93,7 @@ class Engine:
     def facts(self) -> dict[str, str]:
         """Return what is kept beside the codes."""
         with self._database.reading() as connection:
-            return dict(connection.execute("SELECT name, value FROM facts ORDER BY name"))
+            return _tables.facts_of(connection)
 
     def set_facts(
         self,
@@ -115,7 +114,7 @@ class Engine:
             row = connection.execute(
                 f"SELECT data FROM attachments WHERE name = {_tables.TEXT}", (_tables.as_text(name),)
             ).fetchone()
-            return row[0] if row else None
+            return _tables.blob(row[0]) if row else None
 
     def attach(self, name: str, data: bytes | None) -> None:
         """Keep bytes under a name, or take them away."""
@@ -146,66 +145,39 @@ class Engine:
         paths = paths_of(records, codes, thumbnails)
         with self._database.writing() as connection:
             _tables.check_facts(connection, {} if fingerprint is None else {"fingerprint": fingerprint})
-            state = _tables.state_of(connection)
-            check_codes(codes, "codes", state.n_components)
-            known = _tables.ids_of(connection, paths)
-            new = iter(range(state.next_id, state.next_id + len(paths)))
-            ids = [known[path] if path in known else next(new) for path in paths]
-            _tables.put_images(connection, ids, records)
-            _tables.put_codes(connection, "codes", ids, codes)
-            if thumbnails is not None:
-                _tables.put_thumbnails(connection, ids, thumbnails)
-            _tables.note_changes(connection, state, ids)
-            connection.executemany("DELETE FROM new_codes WHERE id = ?", ((id_,) for id_ in known.values()))
-            n_new = len(paths) - len(known)
-            connection.execute("UPDATE state SET next_id = next_id + ?, n_images = n_images + ?", (n_new, n_new))
-        return np.array(ids, np.int64)
+            return np.array(_entries.add(connection, paths, records, codes, thumbnails), np.int64)
 
     def remove(self, ids: Int[np.ndarray, " _"] | Sequence[int]) -> int:
         """Forget images, and return how many."""
         gone = sorted({int(id_) for id_ in ids})
         with self._database.writing() as connection:
-            _tables.check_there(gone, _tables.rows_of(connection, "SELECT id FROM images WHERE id IN", gone))
-            connection.executemany("DELETE FROM images WHERE id = ?", ((id_,) for id_ in gone))
-            _tables.note_changes(connection, _tables.state_of(connection), gone)
-            connection.execute("UPDATE state SET n_images = n_images - ?", (len(gone),))
+            _entries.remove(connection, gone)
         return len(gone)
 
     def touch(self, records: Sequence[Record]) -> None:
         """Put down anew what is known of stored images."""
-        ids = [record.id for record in records]
         with self._database.writing() as connection:
-            _tables.check_there(ids, _tables.rows_of(connection, "SELECT id FROM images WHERE id IN", ids))
-            # first out of each other's way: two files may have changed their names with each other
-            aside = "UPDATE images SET path = x'00' || CAST(id AS BLOB) WHERE id = ?"
-            connection.executemany(aside, ((id_,) for id_ in ids))
-            taken = _tables.ids_of(connection, [record.path for record in records])
-            if taken:
-                raise InputError(f"another image has the path {next(iter(taken))!r}; remove it first")
-            try:
-                _tables.put_images(connection, ids, records)
-            except IntegrityError as error:
-                raise InputError("two images cannot have one path; give every image its own") from error
+            _entries.touch(connection, records)
 
     def get(self, ids: Int[np.ndarray, " _"] | Sequence[int]) -> list[Record]:
         """Return records in the order of their ids as given."""
         wanted = [int(id_) for id_ in ids]
         with self._database.reading() as connection:
             rows = _tables.rows_of(connection, f"SELECT {_tables.RECORD} FROM images WHERE id IN", wanted)
-        return [Record(*rows[id_]) for id_ in _tables.check_there(wanted, rows)]
+        return [_tables.record(rows[id_]) for id_ in check_there(wanted, rows)]
 
     def find(self, paths: Sequence[bytes]) -> dict[bytes, Record]:
         """Return the records of those paths that are there."""
         with self._database.reading() as connection:
             rows = _tables.named(connection, f"SELECT {_tables.RECORD} FROM images WHERE path IN", paths)
-            found = {record.path: record for record in (Record(*row) for row in rows)}
+            found = {record.path: record for record in map(_tables.record, rows)}
         return {path: found[path] for path in paths if path in found}
 
     def walk(self, *, where: str | None = None, after_id: int = -1, n_batch: int = N_BATCH) -> Iterator[list[Record]]:
         """Yield all records in the order of their ids, in batches of one state."""
         condition = _tables.condition(where)
         for rows in self._walk(f"SELECT {_tables.RECORD} FROM images", condition, after_id, n_batch):
-            yield [Record(*row) for row in rows]
+            yield [_tables.record(row) for row in rows]
 
     def walk_codes(
         self, *, where: str | None = None, after_id: int = -1, n_batch: int = N_BATCH
@@ -214,7 +186,7 @@ class Engine:
         condition = _tables.condition(where)
         selected = f"SELECT {_tables.RECORD}, code FROM images JOIN codes ON codes.id = images.id"
         for rows in self._walk(selected, condition, after_id, n_batch):
-            yield [Record(*row[:-1]) for row in rows], _tables.joined([row[-1] for row in rows])
+            yield [_tables.record(row[:-1]) for row in rows], _tables.joined([row[-1] for row in rows])
 
     def count(self, where: str | None = None) -> int:
         """Return how many images a filter lets through."""
@@ -226,7 +198,7 @@ class Engine:
     def count_labels(self) -> dict[str | None, int]:
         """Return how many images have each label."""
         with self._database.reading() as connection:
-            return dict(connection.execute("SELECT label, count(*) FROM images GROUP BY label ORDER BY label"))
+            return _tables.count_labels(connection)
 
     def codes(self, ids: Int[np.ndarray, " n"] | Sequence[int]) -> Float32[np.ndarray, "n d"]:
         """Return codes (n, d) in the order of the ids."""
@@ -234,20 +206,20 @@ class Engine:
         with self._database.reading() as connection:
             rows = _tables.rows_of(connection, "SELECT id, code FROM codes WHERE id IN", wanted)
             n_components = _tables.state_of(connection).n_components
-        return _tables.joined([rows[id_][1] for id_ in _tables.check_there(wanted, rows)], n_components)
+        return _tables.joined([rows[id_][1] for id_ in check_there(wanted, rows)], n_components)
 
     def thumbnail(self, id: int) -> bytes | None:  # noqa: A002
         """Return the thumbnail's bytes as they were added, or None."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT data FROM thumbnails WHERE id = ?", (id,)).fetchone()
-            return row[0] if row else None
+            return _tables.blob(row[0]) if row else None
 
     def thumbnails(self, ids: Int[np.ndarray, " _"] | Sequence[int]) -> list[bytes | None]:
         """Return the thumbnails of images in the order of their ids."""
         wanted = [int(id_) for id_ in ids]
         with self._database.reading() as connection:
             rows = _tables.rows_of(connection, "SELECT id, data FROM thumbnails WHERE id IN", wanted)
-        return [rows[id_][1] if id_ in rows else None for id_ in wanted]
+        return [_tables.blob(rows[id_][1]) if id_ in rows else None for id_ in wanted]
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Return a block in which all that this thread reads and searches is of one state."""
@@ -332,14 +304,13 @@ class Engine:
                 f"SELECT {_tables.RECORD} FROM images WHERE id > ? AND NOT EXISTS "
                 "(SELECT 1 FROM new_codes WHERE new_codes.id = images.id) ORDER BY id LIMIT ?"
             )
-            return [Record(*row) for row in connection.execute(selected, (after_id, n_batch))]
+            return [_tables.record(row) for row in connection.execute(selected, (after_id, n_batch))]
 
     def put_codes(self, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "n d"]) -> None:
         """Keep new codes (n, d); those of ids that are gone meanwhile are dropped."""
         with self._database.writing() as connection:
             check_codes(codes, "codes", _tables.begun(connection).n_components)
-            if len(ids) != len(codes):
-                raise InputError(f"expected an id per code, came {len(ids)} ids and {len(codes)} codes")
+            check_pairs(ids, codes)
             given = [int(id_) for id_ in ids]
             there = _tables.rows_of(connection, "SELECT id FROM images WHERE id IN", given)
             kept = [place for place, id_ in enumerate(given) if id_ in there]
@@ -351,11 +322,7 @@ class Engine:
         """Let the new codes take the place of the old ones, and facts and attachments with them, all at once."""
         with self._database.writing() as connection:
             begun = _tables.begun(connection)
-            if begun.n_left:
-                raise CollectionError(
-                    f"{begun.n_left:,} images have no new code yet; encode them with the new model, or remove those "
-                    "that cannot be read any more, then finish"
-                )
+            check_encoded(begun)
             for statement in ("DROP TABLE codes", "ALTER TABLE new_codes RENAME TO codes"):
                 connection.execute(statement)
             connection.execute(_schema.CODES.format(name="new_codes"))
@@ -401,8 +368,7 @@ class Engine:
             condition = _tables.condition(where)
             # by the images' own order: an index on a column would give them in another
             chosen = connection.execute(f"SELECT id FROM images WHERE {condition.sql}", _tables.bound(condition))
-            ids = np.fromiter((id_ for (id_,) in chosen), np.int64)
-            ids.sort()
+            ids = _tables.sorted_ids(chosen)
             kept = (version, ids)
         while len(self._filtered) >= _N_FILTERS:
             del self._filtered[next(iter(self._filtered))]

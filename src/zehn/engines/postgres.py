@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from zehn.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from zehn.engines._postgres_engine import Engine
+    from zehn.engines._postgres.engine import Engine
 
 SCHEMES = ("postgresql", "postgres")
 """Addresses are libpq's URLs, with the parameters ``collection`` and ``allow_partial`` besides libpq's own."""
@@ -51,27 +51,27 @@ def create(
 ) -> Engine:
     """Make an empty collection; see :func:`zehn.engines.create`."""
     _check_installed()
-    from zehn.engines import _postgres_creation, _postgres_engine, _postgres_reencoding
+    from zehn.engines._postgres import creation, engine, reencoding
 
-    _postgres_reencoding.check_dimensions(n_components)
-    _postgres_creation.create(address, n_components, facts, attachments or {}, options.seconds_to_wait)
-    return _postgres_engine.Engine(address, options)
+    reencoding.check_dimensions(n_components)
+    creation.create(address, n_components, facts, attachments or {}, options.seconds_to_wait)
+    return engine.Engine(address, options)
 
 
 def connect(address: str, options: Options, *, read_only: bool = False) -> Engine:
     """Open a collection; see :func:`zehn.engines.connect`."""
     _check_installed()
-    from zehn.engines import _postgres_engine
+    from zehn.engines._postgres import engine
 
-    return _postgres_engine.Engine(address, options, read_only=read_only)
+    return engine.Engine(address, options, read_only=read_only)
 
 
 def exists(address: str) -> bool:
     """Return whether the database has a collection of that name."""
     _check_installed()
-    from zehn.engines import _postgres_creation
+    from zehn.engines._postgres import creation
 
-    return _postgres_creation.exists(address)
+    return creation.exists(address)
 
 
 def _check_installed() -> None:

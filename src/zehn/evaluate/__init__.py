@@ -81,14 +81,16 @@ or infinity). The schemas, which figures and report read::
 
 from zehn.evaluate.advice import recommend
 from zehn.evaluate.comparison import compare_codes, compare_distances
+from zehn.evaluate.distortions import Questions
 from zehn.evaluate.evaluation import evaluate
-from zehn.evaluate.ranking import MEASURES
 from zehn.evaluate.robustness import compare_robustness
 from zehn.evaluate.scores import hits, score
 from zehn.evaluate.shown import shown_queries
+from zehn.measures.names import MEASURES
 
 __all__ = [
     "MEASURES",
+    "Questions",
     "compare_codes",
     "compare_distances",
     "compare_robustness",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-HEADLINE, TIE_BREAK, TIME = "P@10", "mAP@1000", "ms_per_query"
+from zehn.measures.names import MEAN_AP, PRECISION
+
+HEADLINE, TIE_BREAK, TIME = PRECISION, MEAN_AP, "ms_per_query"
 """What decides, in this order."""
 
 _SIGNIFICANCE = 0.05

@@ -14,12 +14,12 @@ from zehn.distances import Distance
 from zehn.engines import Index
 from zehn.errors import InputError
 from zehn.evaluate.distortions import PIXELS_PER_BATCH, Distortion
-from zehn.evaluate.ranking import N_HITS, Trial, Values
+from zehn.evaluate.ranking import Trial, Values
 from zehn.evaluate.scores import fill_engine, get_distance
+from zehn.measures.names import N_HITS, PRECISION
 from zehn.progress import Progress
 from zehn.store import Model
 
-PRECISION = f"P@{N_HITS}"
 RECALL = f"recall@{N_HITS}"
 SIDES = ("old", "new")
 LEAST_DATABASE = N_HITS + 1

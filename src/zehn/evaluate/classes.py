@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from zehn.evaluate.ranking import VOTED, Values
+from zehn.evaluate.ranking import Values
 from zehn.measures import Resamples
-
-CLASS_MEASURES = ("P@10", "mAP@1000", VOTED)
-"""What each class is scored by."""
+from zehn.measures.names import OF_CLASSES
 
 
 def score_classes(
@@ -31,12 +29,12 @@ def score_classes(
 
     """
     resamples_of = cache(resamples.resized)  # classes are often of one size
-    measured = [name for name in CLASS_MEASURES if name in values]
+    measured = [name for name in OF_CLASSES if name in values]
     rows = []
     for label in np.unique(classes).tolist():
         own = classes == label
         intervals = resamples_of(int(own.sum())).intervals({name: values[name][own] for name in measured})
-        scores = {name: intervals[name].as_dict() if name in intervals else None for name in CLASS_MEASURES}
+        scores = {name: intervals[name].as_dict() if name in intervals else None for name in OF_CLASSES}
         name = names[label] if label < len(names) else str(label)
         rows.append({"label": label, "name": name, "n_queries": int(own.sum()), **scores})
     return rows

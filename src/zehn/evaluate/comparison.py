@@ -16,10 +16,10 @@ from zehn.evaluate.advice import recommend
 from zehn.evaluate.ranking import CodeSource, Ranked, Values, rank
 from zehn.evaluate.scores import get_distance, make_trial, summarize, time_codes
 from zehn.measures import Resamples
+from zehn.measures.names import PAIRED
 from zehn.progress import Progress
 from zehn.store import Model
 
-PAIRED_MEASURES = ("P@10", "mAP@1000", "MAP@R")
 """What two distances, or two models, are compared by."""
 
 
@@ -103,7 +103,10 @@ def compare_codes(  # noqa: PLR0913 - most have defaults
 
     """
     if len(first) != len(second):
-        raise InputError(f"expected two models' codes of the same images, came {len(first)} and {len(second)} codes")
+        raise InputError(
+            f"expected two models' codes of the same images, came {len(first)} and {len(second)} codes; encode the "
+            "same images with both"
+        )
     trial, measured = make_trial(first, labels, query_ids, database_ids, n_train), get_distance(distance, None)
     one, two = (
         rank(trial, CodeSource(codes, measured), progress, f"ranking by the {whose} model's codes")
@@ -120,7 +123,7 @@ def compare_codes(  # noqa: PLR0913 - most have defaults
 def _pair(ranked: Mapping[str, Ranked], resamples: Resamples) -> list[dict[str, Any]]:
     values = {name: found.values["main"] for name, found in ranked.items()}
     first, second = {}, {}
-    for measure in PAIRED_MEASURES:
+    for measure in PAIRED:
         for a, b in combinations([name for name in values if measure in values[name]], 2):
             first[measure, a, b], second[measure, a, b] = values[a][measure], values[b][measure]
     compared = resamples.compare(first, second) if first else {}
@@ -128,7 +131,7 @@ def _pair(ranked: Mapping[str, Ranked], resamples: Resamples) -> list[dict[str, 
 
 
 def _paired_values(found: Ranked) -> Values:
-    return {name: values for name, values in found.values["main"].items() if name in PAIRED_MEASURES}
+    return {name: values for name, values in found.values["main"].items() if name in PAIRED}
 
 
 def _overlap(ranked: Mapping[str, Ranked]) -> dict[str, dict[str, float]]:

@@ -65,9 +65,7 @@ def evaluate(  # noqa: PLR0913 - all but the first two have defaults
     start = time.perf_counter()
     get_distance(distance, model)
     values = _encode(model, dataset, device, progress) if codes is None else _check(codes, dataset)
-    query_ids = np.arange(dataset.n_train, dataset.n_train + dataset.n_test)
-    trial = make_trial(values, dataset.labels, query_ids, None, dataset.n_train)
-    bench = Bench(dataset, trial, Resamples(len(query_ids), n_resamples, seed), seed)
+    bench = _make_bench(values, dataset, n_resamples, seed)
     return {
         "model": _describe_model(model),
         "dataset": _describe_dataset(dataset),
@@ -98,6 +96,12 @@ def _check(codes: Float[np.ndarray, "n d"], dataset: Dataset) -> Float[np.ndarra
             f"first, came {len(codes)}; encode them all"
         )
     return codes
+
+
+def _make_bench(values: Float[np.ndarray, "n d"], dataset: Dataset, n_resamples: int, seed: int) -> Bench:
+    query_ids = np.arange(dataset.n_train, dataset.n_train + dataset.n_test)
+    trial = make_trial(values, dataset.labels, query_ids, None, dataset.n_train)
+    return Bench(dataset, trial, Resamples(len(query_ids), n_resamples, seed), seed)
 
 
 def _score_retrieval(

@@ -15,8 +15,8 @@ from jaxtyping import Float, Float64, Int64
 
 from zehn import engines, measures
 from zehn.distances import Distance
-from zehn.evaluate.ranking import N_HITS
 from zehn.measures import Purpose, Resamples, generator
+from zehn.measures.names import N_HITS
 
 N_COUNTED = 10_000
 """Test images among which hubs are sought, at most."""

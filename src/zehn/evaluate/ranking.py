@@ -21,19 +21,18 @@ from zehn import measures
 from zehn.codes import count_threads
 from zehn.distances import Distance
 from zehn.errors import InputError
+from zehn.measures.names import (
+    AP_DEPTH,
+    HIT,
+    MAP_AT_R,
+    MEAN_AP,
+    MEASURES,
+    N_HITS,
+    N_VOTERS,
+    PRECISION_DEPTHS,
+    VOTED,
+)
 from zehn.progress import Progress
-
-PRECISION_DEPTHS = (1, 5, 10, 50, 100)
-"""The k of P@k."""
-AP_DEPTH = 1_000
-"""The k of mAP@k."""
-N_HITS = 10
-"""How many hits a user is shown: the k of hit@k, and of the overlap of two distances."""
-N_VOTERS = 20
-"""How many of the nearest training images vote on a query's class."""
-VOTED = f"{N_VOTERS}-NN accuracy"
-MEASURES = (*(f"P@{k}" for k in PRECISION_DEPTHS), f"mAP@{AP_DEPTH}", "MAP@R", f"hit@{N_HITS}", VOTED)
-"""The retrieval measures, in the order of the protocol."""
 
 _SAMPLE_STEP, _N_DEVIATIONS = 8, 3
 _LITERATURE_MARGIN = 1.05
@@ -195,9 +194,9 @@ class _Ranker:
         relevant, values = classes[columns] == of_queries[rows][:, None], self.values[protocol]
         for k in PRECISION_DEPTHS:
             values[f"P@{k}"][rows] = measures.precision_at(relevant, k)
-        values[f"mAP@{AP_DEPTH}"][rows] = measures.average_precision_at(relevant, AP_DEPTH)
-        values["MAP@R"][rows] = measures.map_at_r(relevant, self._n_relevant[protocol][rows])
-        values[f"hit@{N_HITS}"][rows] = measures.hit_at(relevant, N_HITS)
+        values[MEAN_AP][rows] = measures.average_precision_at(relevant, AP_DEPTH)
+        values[MAP_AT_R][rows] = measures.map_at_r(relevant, self._n_relevant[protocol][rows])
+        values[HIT][rows] = measures.hit_at(relevant, N_HITS)
 
     def _vote(self, rows: Int64[np.ndarray, " b"], voters: Int64[np.ndarray, "b k"]) -> None:
         classes, of_queries = self._trial.database_classes, self._trial.query_classes

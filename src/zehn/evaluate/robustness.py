@@ -17,27 +17,26 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64
 
-from zehn import distort, measures
-from zehn.config import QueryConfig
+from zehn import measures
 from zehn.datasets import Dataset
-from zehn.errors import ConfigError, InputError
+from zehn.errors import InputError
 from zehn.evaluate.answers import (
     LEAST_DATABASE,
-    PRECISION,
     RECALL,
     SIDES,
     Answers,
     Queries,
+    Side,
     answer,
     answer_clean,
     make_side,
 )
-from zehn.evaluate.distortions import SHOWN_STRENGTHS, Distortion, plan
+from zehn.evaluate.distortions import SHOWN_STRENGTHS, Distortion, Questions, plan
 from zehn.evaluate.gains import explain
 from zehn.evaluate.geometry import choose
-from zehn.evaluate.ranking import N_HITS
 from zehn.evaluate.shown import choose_shown, show
 from zehn.measures import Resamples
+from zehn.measures.names import N_HITS, PRECISION
 from zehn.progress import Progress
 from zehn.store import Model
 
@@ -52,19 +51,11 @@ def compare_robustness(  # noqa: PLR0913 - all but the first three have defaults
     old: Model,
     new: Model,
     dataset: Dataset,
+    asked: Questions | None = None,
     *,
     old_codes: Float[np.ndarray, "n _"] | None = None,
     new_codes: Float[np.ndarray, "n _"] | None = None,
     distance: str = "euclidean",
-    n_queries: int = 2_000,
-    noise: Sequence[float] = (0.04, 0.07, 0.10, 0.15, 0.20),
-    perspective: Sequence[float] = (0.1, 0.2, 0.3, 0.5, 0.7),
-    corruptions: bool | Sequence[str] = True,
-    severities: Sequence[int] = distort.SEVERITIES,
-    n_shown: int = 20,
-    n_hits: int = N_HITS,
-    n_resamples: int = QueryConfig.n_resamples,
-    seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -74,57 +65,36 @@ def compare_robustness(  # noqa: PLR0913 - all but the first three have defaults
         old: The model as it was.
         new: The model as retraining left it; its codes may have another length.
         dataset: Its test images are distorted, all its images are searched; without labels there is no P@10.
+        asked: Which images, distorted how, and how much of the answers is listed.
         old_codes: The old model's codes of all images, by id, where they are there already.
         new_codes: The new model's.
         distance: By what codes are compared, for both.
-        n_queries: Test images that are distorted, chosen by the seed; all where there are fewer.
-        noise: Standard deviations of Gaussian noise on [0, 1] pixels; none leaves noise out.
-        perspective: Strengths from 0 to 1, as :func:`zehn.distort.projective` takes them; none leaves them out.
-        corruptions: Whether to measure CIFAR-10-C's kinds, or which of :data:`zehn.distort.CORRUPTIONS`.
-        severities: From 1 to 5; none leaves the corruptions out.
-        n_shown: Distorted queries whose hits are listed: half under noise, half in perspective, where both are there.
-        n_hits: Hits listed of each.
-        n_resamples: Bootstrap resamples behind every interval.
-        seed: Of the choice of queries, of what is drawn to distort them, of the resamples and of the paired tests.
         device: What encodes and decodes: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         progress: Told how many distorted queries both models have answered and how many there are.
 
     Raises:
         InputError: models of two image sizes; images of another size than the models'; no test images; fewer than
             eleven images to search; codes of other images.
-        ConfigError: a strength below 0 or that is no number, a perspective above 1, a severity that is none of the
-            five; no queries, no hits.
+        ConfigError: a strength below 0 or no number, a perspective above 1, a severity that is none of the five.
         UnknownNameError: no such corruption or distance.
 
     """
-    start = time.perf_counter()
+    start, asked = time.perf_counter(), asked or Questions()
     _check(old, new, dataset)
-    _check_numbers(n_queries, n_shown, n_hits)
-    chosen = choose(dataset.n_test, n_queries, seed)
+    chosen = choose(dataset.n_test, asked.n_queries, asked.seed)
     queries = Queries(chosen + dataset.n_train, dataset.x_test[chosen], dataset.labels)
-    kinds = (distort.CORRUPTIONS if corruptions else ()) if isinstance(corruptions, bool) else corruptions
-    distortions = plan(queries.images, noise, perspective, kinds, severities, seed)
-    sides = {
-        name: make_side(model, dataset, codes, distance, device, progress)
-        for name, model, codes in zip(SIDES, (old, new), (old_codes, new_codes), strict=True)
-    }
+    distortions = plan(queries.images, asked)
+    given = zip(SIDES, (old, new), (old_codes, new_codes), strict=True)
+    sides = {name: make_side(model, dataset, codes, distance, device, progress) for name, model, codes in given}
     clean = {name: answer_clean(side, queries, device) for name, side in sides.items()}
-    answers = []
-    for place, distortion in enumerate(distortions, start=1):
-        answers.append(answer(sides, clean, queries, distortion, device))
-        if progress is not None:
-            progress("asking with distorted images", place * len(chosen), len(distortions) * len(chosen))
-    resamples = Resamples(len(chosen), n_resamples, seed)
+    answers = _answer_all(sides, clean, queries, distortions, device, progress)
+    resamples = Resamples(len(chosen), asked.n_resamples, asked.seed)
     robust = {
-        "models": {name: _describe(side.model) for name, side in sides.items()},
-        "dataset": {"name": dataset.name, "n_train": dataset.n_train, "n_test": dataset.n_test},
-        "distance": distance,
-        "n_queries": len(chosen),
-        "n_database": dataset.n_train + dataset.n_test,
+        **_describe(sides, dataset, distance, len(chosen)),
         "clean": _summarize_clean(clean, resamples),
         "distortions": _summarize(distortions, answers, clean, resamples),
         "unseen": _summarize_unseen(distortions, answers, clean, resamples),
-        "queries": show(sides, dataset, choose_shown(queries.ids, n_shown, noise, perspective), n_hits, device),
+        "queries": show(sides, dataset, choose_shown(queries.ids, asked), asked.n_hits, device),
     }
     return {**robust, "explanation": explain(robust, SHOWN_STRENGTHS), "seconds": time.perf_counter() - start}
 
@@ -144,15 +114,33 @@ def _check(old: Model, new: Model, dataset: Dataset) -> None:
         )
 
 
-def _check_numbers(n_queries: int, n_shown: int, n_hits: int) -> None:
-    if n_queries < 1 or n_hits < 1 or n_shown < 0:
-        raise ConfigError(
-            f"expected at least one query and one hit, and 0 or more queries to show, came {n_queries}, {n_hits} and "
-            f"{n_shown}"
-        )
+def _answer_all(
+    sides: dict[str, Side],
+    clean: dict[str, Answers],
+    queries: Queries,
+    distortions: Sequence[Distortion],
+    device: str,
+    progress: Progress | None,
+) -> list[dict[str, Answers]]:
+    answers, n_queries = [], len(queries.ids)
+    for place, distortion in enumerate(distortions, start=1):
+        answers.append(answer(sides, clean, queries, distortion, device))
+        if progress is not None:
+            progress("asking with distorted images", place * n_queries, len(distortions) * n_queries)
+    return answers
 
 
-def _describe(model: Model) -> dict[str, Any]:
+def _describe(sides: dict[str, Side], dataset: Dataset, distance: str, n_queries: int) -> dict[str, Any]:
+    return {
+        "models": {name: _describe_model(side.model) for name, side in sides.items()},
+        "dataset": {"name": dataset.name, "n_train": dataset.n_train, "n_test": dataset.n_test},
+        "distance": distance,
+        "n_queries": n_queries,
+        "n_database": dataset.n_train + dataset.n_test,
+    }
+
+
+def _describe_model(model: Model) -> dict[str, Any]:
     return {
         "name": str(model.card.get("name", model.architecture)),
         "fingerprint": model.fingerprint,

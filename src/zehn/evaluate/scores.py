@@ -12,8 +12,9 @@ from zehn import distances, engines
 from zehn.config import QueryConfig
 from zehn.distances import Distance
 from zehn.errors import InputError
-from zehn.evaluate.ranking import MEASURES, N_HITS, CodeSource, Trial, Values, rank
+from zehn.evaluate.ranking import CodeSource, Trial, Values, rank
 from zehn.measures import Resamples
+from zehn.measures.names import MEASURES, N_HITS
 from zehn.progress import Progress
 from zehn.store import Model
 

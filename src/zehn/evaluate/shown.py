@@ -16,7 +16,7 @@ from zehn import codes as coding
 from zehn.datasets import Dataset
 from zehn.errors import InputError
 from zehn.evaluate.answers import SIDES, Side
-from zehn.evaluate.distortions import GENERATORS, NOISE, PERSPECTIVE, SHOWN_STRENGTHS
+from zehn.evaluate.distortions import GENERATORS, NOISE, PERSPECTIVE, SHOWN_STRENGTHS, Questions
 from zehn.evaluate.scores import hits
 
 Bytes = UInt8[np.ndarray, "n h w 3"]
@@ -45,14 +45,12 @@ def shown_queries(dataset: Dataset, robust: dict[str, Any]) -> Bytes:
     return _distort_shown(dataset, [(row["id"], row["kind"], row["strength"]) for row in rows])
 
 
-def choose_shown(
-    ids: Int64[np.ndarray, " q"], n_shown: int, noise: Sequence[float], perspective: Sequence[float]
-) -> Shown:
+def choose_shown(ids: Int64[np.ndarray, " q"], asked: Questions) -> Shown:
     """Return ids from all over the queries, each with what is done to it: the first half noise, then perspective."""
-    n_all = min(n_shown, len(ids))
+    n_all = min(asked.n_shown, len(ids))
     ways = [
         (kind, _nearest(strengths, SHOWN_STRENGTHS[kind]))
-        for kind, strengths in ((NOISE, noise), (PERSPECTIVE, perspective))
+        for kind, strengths in ((NOISE, asked.noise), (PERSPECTIVE, asked.perspective))
         if len(strengths)
     ]
     spread = ids[np.linspace(0, len(ids) - 1, n_all).astype(np.int64)]

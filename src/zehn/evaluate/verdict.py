@@ -6,7 +6,7 @@ In this order, the first that holds:
 - ``collapsed``: all test images have one code; or fewer than a tenth of them are the first hit of their own undistorted
   code, so that most share theirs; or under the weakest distortion an image is on average at least 1 away from its
   original where strangers are 2 away, or finds it no more often than three times chance (the whole interval).
-- ``dead dimensions``: a dimension spreads by at most a hundredth of the widest one.
+- ``dead dimensions``: :func:`zehn.measures.find_dead` finds one, such as one of a hundredth of the widest one's spread.
 - ``narrow``: the participation ratio is below a fifth of what there could be.
 - ``fine``: none of these.
 

@@ -16,6 +16,8 @@ from zehn.figures.style import ACCENT, INK, PAPER, RULE
 
 POINT = 1 / 72
 """One point of text, in inches."""
+_CHARACTER = 0.62
+"""Mean width of a character in units of the size of the text."""
 _DOTS = 288
 """Resolution that a grid aims at, in dots per inch: twice that of a good screen."""
 _BADGE = 7.0
@@ -114,3 +116,8 @@ class Board:
             return image.repeat(times, axis=0).repeat(times, axis=1)
         resized = Image.fromarray(image).resize((self._side, self._side), Image.Resampling.LANCZOS)
         return np.asarray(resized, dtype=np.uint8)
+
+
+def fitting(width: float, size: float) -> int:
+    """Return how many characters of a size, in points, fit into a width, in inches; at least three."""
+    return max(3, int(width / (_CHARACTER * size * POINT)))

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
-from zehn.figures.board import POINT, Board, Layout, edges
+from zehn.figures.board import Board, Layout, edges, fitting
 from zehn.figures.style import ACCENT, LANDSCAPE_WIDTH, MUTED, SIGNAL, SMALL, TEXT_WIDTH, class_name, shorten, styled
 
 N_ROWS, N_HITS = 10, 10
@@ -19,8 +19,6 @@ _TINY = 5.2
 """Size of the words under images, in points."""
 _GAP, _BREAK, _LINE = 0.04, 0.14, 0.13
 """Room between two images, more room between two groups of them, and room for a line of small text, in inches."""
-_CHARACTER = 0.62
-"""Mean width of a character in units of the size of the text."""
 _EDGE = 0.02
 
 Images = UInt8[np.ndarray, "n h w 3"]
@@ -120,8 +118,8 @@ def _place(board: Board, row: int, column: int, image: UInt8[np.ndarray, "h w 3"
     """Lay an image into a cell and write a word under it."""
     x, y, cell = board.layout.lefts[column], board.layout.tops[row], board.layout.cell
     board.place(row, column, image)
-    fitting = max(3, int((cell + _GAP) / (_CHARACTER * _TINY * POINT)))
-    board.write(x + cell / 2, y + cell + _LINE * 0.5, shorten(text, fitting), ha="center", size=_TINY, **look)
+    word = shorten(text, fitting(cell + _GAP, _TINY))
+    board.write(x + cell / 2, y + cell + _LINE * 0.5, word, ha="center", size=_TINY, **look)
 
 
 def _place_hit(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from matplotlib.figure import Figure
 
-from zehn.figures.board import POINT, Board, Layout, edges
+from zehn.figures.board import Board, Layout, edges, fitting
 from zehn.figures.style import (
     ACCENT,
     LANDSCAPE_WIDTH,
@@ -38,8 +38,6 @@ _N_BAND = 10
 _N_SAMPLES, _MOSAIC = 6, (4, 13)
 _NAMES = 0.72
 """Room for the names of classes beside their samples, in inches."""
-_CHARACTER = 0.62
-"""Mean width of a character in units of the size of the text."""
 _COVER = (5, 9)
 """Queries and hits on the cover."""
 
@@ -77,7 +75,7 @@ def samples(
     for index, label in enumerate(classes):
         block, row = divmod(index, n_rows)
         own = np.flatnonzero(labels == label)
-        name = shorten(class_name(class_names, label), _fitting(_NAMES, SMALL))
+        name = shorten(class_name(class_names, label), fitting(_NAMES, SMALL))
         board.write(lefts[block * _N_SAMPLES] - 0.07, row * (cell + _GAP) + cell / 2, name, ha="right", size=SMALL)
         for column, chosen in enumerate(generator.permutation(own)[:_N_SAMPLES]):
             board.place(row, block * _N_SAMPLES + column, images[chosen])
@@ -116,7 +114,7 @@ def reconstructions(
         board.place(2 * band_index + 1, column, decoded[index])
         board.write(x, top + 2 * cell + _GAP + _LINE * 0.6, f"{error:.4f}", ha="center", size=_TINY, color=MUTED)
         if any(captions):
-            text = shorten(captions[index], _fitting(cell + _GAP, _TINY))
+            text = shorten(captions[index], fitting(cell + _GAP, _TINY))
             board.write(x, top - _LINE / 2, text, ha="center", size=_TINY)
     for index in range(n_bands):
         _name_rows(board, tops[2 * index], cell)
@@ -229,7 +227,7 @@ def _is_labelled(entry: Mapping[str, Any]) -> bool:
 
 def _name(entry: Mapping[str, Any], width: float, class_names: Sequence[str]) -> str:
     name = class_name(class_names, entry["label"]) if _is_labelled(entry) else str(entry["id"])
-    return shorten(name, _fitting(width + _GAP, _TINY))
+    return shorten(name, fitting(width + _GAP, _TINY))
 
 
 def _describe(queries: Sequence[Any], hits: Hits, n_queries: int, n_hits: int, distance: str) -> str:
@@ -240,10 +238,6 @@ def _describe(queries: Sequence[Any], hits: Hits, n_queries: int, n_hits: int, d
         return f"{text} with their distances · no labels, so no hit is marked"
     n_matches = sum(bool(hit.get("match")) for hit in shown)
     return f"{text} · ✓ and frame: same class as the query, {n_matches} of {len(shown)} hits"
-
-
-def _fitting(width: float, size: float) -> int:
-    return max(3, int(width / (_CHARACTER * size * POINT)))
 
 
 def _as_uint8(images: np.ndarray) -> Images:

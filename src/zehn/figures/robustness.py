@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from zehn.figures.style import INK, MODELS, RULE, SMALL, TEXT_WIDTH, message, shorten, styled
+from zehn.figures.style import INK, MODELS, RULE, SMALL, TEXT_WIDTH, message, reach, shorten, styled
 
 NOISE, PERSPECTIVE = "gaussian_noise", "perspective"
 """The kinds of distortion that have a strength of their own, and are therefore curves."""
@@ -110,10 +110,9 @@ def _draw_measure(axes: Axes, rows: Sequence[Mapping[str, Any]], measure: str, c
         if not points:
             continue
         strengths = [strength for strength, _ in points]
-        means, low, high = np.array([[at[name] for name in ("mean", "low", "high")] for _, at in points]).T
-        axes.errorbar(
-            strengths, means, yerr=[means - low, high - means], label=which, capsize=1.8, elinewidth=0.8, **look
-        )
+        means = [at["mean"] for _, at in points]
+        reaches = np.array([reach(at) for _, at in points]).T
+        axes.errorbar(strengths, means, yerr=reaches, label=which, capsize=1.8, elinewidth=0.8, **look)
     axes.set_xlim(0, max(row["strength"] for row in rows) * 1.06)
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
@@ -140,9 +139,9 @@ def _draw_pairs(axes: Axes, rows: Sequence[Mapping[str, Any]], measure: str) -> 
 
 
 def _draw_bar(axes: Axes, place: float, interval: Mapping[str, float], look: Mapping[str, Any]) -> None:
-    mean, low, high = interval["mean"], interval["low"], interval["high"]
+    mean, high, (below, above) = interval["mean"], interval["high"], reach(interval)
     axes.barh(place, mean, height=_BAR, **look)
-    axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], color=INK, linewidth=0.8, capsize=1.2, capthick=0.6)
+    axes.errorbar(mean, place, xerr=[[below], [above]], color=INK, linewidth=0.8, capsize=1.2, capthick=0.6)
     at: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", "fontsize": 6}
     axes.annotate(f"{100 * mean:.0f} %", (high, place), (3, 0), **at)
 

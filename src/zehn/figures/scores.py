@@ -11,7 +11,20 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from zehn.figures.style import ACCENT, INK, MUTED, PAPER, RULE, SIGNAL, SMALL, TEXT_WIDTH, message, shorten, styled
+from zehn.figures.style import (
+    ACCENT,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    SIGNAL,
+    SMALL,
+    TEXT_WIDTH,
+    message,
+    reach,
+    shorten,
+    styled,
+)
 
 PRECISIONS = ("P@1", "P@5", "P@10", "P@50", "P@100")
 """The measures that the bars show, one panel each."""
@@ -126,10 +139,10 @@ def _draw_bars(axes: Axes, rows: Sequence[tuple[str, Mapping[str, Any], bool]], 
 
 
 def _draw_bar(axes: Axes, row: int, interval: Mapping[str, float], *, own: bool) -> None:
-    mean, low, high = interval["mean"], interval["low"], interval["high"]
+    mean, high, (below, above) = interval["mean"], interval["high"], reach(interval)
     look = {"color": _OWN} if own else {"facecolor": RULE, "edgecolor": MUTED, "hatch": "////", "linewidth": 0.4}
     axes.barh(row, mean, height=0.66, **look)
-    axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], color=INK, linewidth=0.9, capsize=1.6, capthick=0.7)
+    axes.errorbar(mean, row, xerr=[[below], [above]], color=INK, linewidth=0.9, capsize=1.6, capthick=0.7)
     axes.annotate(
         f"{mean:.3f}", (high, row), (2.5, -0.3), textcoords="offset points", va="center", fontsize=6, color=INK
     )

@@ -155,6 +155,15 @@ def clear(axes: Axes) -> None:
         spine.set_visible(False)
 
 
+def reach(interval: Mapping[str, float]) -> tuple[float, float]:
+    """Return how far an interval goes below its mean and above it.
+
+    At least 0: rounding, or a ratio of few queries, can leave the mean a little outside.
+    """
+    mean, low, high = interval["mean"], interval["low"], interval["high"]
+    return max(mean - low, 0.0), max(high - mean, 0.0)
+
+
 def message(text: str) -> Figure:
     """Return a slim figure that says in words why there is nothing to draw."""
     figure = Figure(figsize=(TEXT_WIDTH, 0.6))

@@ -6,7 +6,7 @@ return one value per query; image measures take two batches of images and return
 """
 
 from zehn.measures.codes import (
-    DEAD_SHARE,
+    find_dead,
     neighbor_purity,
     summarize_codes,
     trustworthiness,
@@ -43,7 +43,6 @@ from zehn.measures.streams import Purpose, generator
 
 __all__ = [
     "CONFIDENCE",
-    "DEAD_SHARE",
     "PSNR_CAP",
     "Interval",
     "Purpose",
@@ -53,6 +52,7 @@ __all__ = [
     "average_precision_at",
     "channel_accuracy",
     "count_occurrences",
+    "find_dead",
     "generator",
     "hit_at",
     "interval",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 
 from zehn.errors import InputError
 
-DEAD_SHARE = 0.01
-"""A dimension is dead when its spread is below this share of the widest dimension's."""
+_DEAD_SHARE = 0.01
+"""A dimension is dead when its spread is no more than this share of the widest one's …"""
+_DEAD_SPREAD = 1e-4
+"""… or no more than this."""
 
 _CHUNK_BYTES = 32_000_000
 
@@ -22,8 +24,8 @@ def summarize_codes(codes: Points) -> dict[str, Any]:
 
     ``{"dimensions": [{"mean", "std", "skew", "kurtosis", "dead"}], "correlations": d × d}``: the standard deviation is
     that of the population, skew and (excess) kurtosis are the biased moment ratios, 0 for a normal distribution, as
-    scipy.stats has them by default. A dimension is ``dead`` when its std is at most :data:`DEAD_SHARE` of the largest
-    one's. A dimension that never changes has skew and kurtosis 0 and correlates with nothing but itself.
+    scipy.stats has them by default; ``dead`` is what :func:`find_dead` finds. A dimension that never changes has skew
+    and kurtosis 0 and correlates with nothing but itself.
 
     Raises:
         InputError: no codes, or codes that are no numbers.
@@ -43,13 +45,22 @@ def summarize_codes(codes: Points) -> dict[str, Any]:
         "std": stds,
         "skew": (standardized**3).mean(axis=0),
         "kurtosis": np.where(stds > 0, (standardized**4).mean(axis=0) - 3.0, 0.0),
-        "dead": stds <= DEAD_SHARE * stds.max(),
+        "dead": find_dead(stds),
     }
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return {
         "dimensions": [dict(zip(columns, row, strict=True)) for row in rows],
         "correlations": correlations.clip(-1.0, 1.0).tolist(),
     }
+
+
+def find_dead(stds: Float[np.ndarray, " d"]) -> Bool[np.ndarray, " d"]:
+    """Return which dimensions (d,) no longer tell images apart, judged by their standard deviations.
+
+    A dimension is dead whose spread is at most a hundredth of the widest one's, or at most 0.0001: where all codes have
+    fallen together no dimension is narrow beside the others.
+    """
+    return stds <= max(_DEAD_SPREAD, _DEAD_SHARE * float(stds.max()))
 
 
 def trustworthiness(codes: Points, points: Points, n_neighbors: int = 15) -> float:

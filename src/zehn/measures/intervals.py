@@ -98,10 +98,11 @@ class Resamples:
 
         """
         columns = np.stack([self._checked(name, column) for name, column in values.items()], axis=1)
-        means = columns.mean(axis=0)
-        bounds = means + np.quantile(self._resampled(columns - means), _TAILS, axis=0)
         # a mean lies among its values, which rounding must not lead out of
-        lows, highs = bounds.clip(columns.min(axis=0), columns.max(axis=0))
+        least, most = columns.min(axis=0), columns.max(axis=0)
+        means = columns.mean(axis=0).clip(least, most)
+        bounds = means + np.quantile(self._resampled(columns - means), _TAILS, axis=0)
+        lows, highs = bounds.clip(least, most)
         rows = np.stack([means, lows, highs], axis=1).tolist()
         return {name: Interval(*row) for name, row in zip(values, rows, strict=True)}
 

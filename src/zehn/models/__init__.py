@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from zehn import plugins
+from zehn.config.sections import LEAST_COMPONENTS, LEAST_SIZE, MOST_COMPONENTS, MOST_SIZE
 from zehn.errors import ConfigError
 
-LEAST_COMPONENTS, MOST_COMPONENTS = 2, 512
-LEAST_SIZE, MOST_SIZE = 28, 256
 N_CHANNELS = 3
 
 _GREY = 0.5

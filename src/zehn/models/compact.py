@@ -49,7 +49,7 @@ class Options:
             if min(widths) < 1 or min(depths) < least:
                 raise ConfigError(f"widths must be at least 1 and depths at least {least}, came {widths} and {depths}")
         if min(self.n_read, self.n_hidden) < 1:
-            raise ConfigError("n_read and n_hidden must be at least 1")
+            raise ConfigError(f"n_read and n_hidden must be at least 1, came {self.n_read} and {self.n_hidden}")
 
 
 class PostNormBlock(nn.Module):

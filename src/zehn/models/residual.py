@@ -39,7 +39,10 @@ class Options:
         if not self.widths or any(len(each) != len(self.widths) for each in depths):
             raise ConfigError(f"widths and depths must be as many, came {self.widths} and {depths[0]}, {depths[1]}")
         if min(self.widths) < 1 or min(*depths[0], *depths[1]) < 0 or self.n_hidden < 1:
-            raise ConfigError("widths and n_hidden must be at least 1 and depths at least 0")
+            raise ConfigError(
+                f"widths and n_hidden must be at least 1 and depths at least 0, came {self.widths}, {self.n_hidden} "
+                f"and {depths[0]}, {depths[1]}"
+            )
 
 
 def build(n_components: int, image_size: int, options: Options) -> tuple[Encoder, Decoder]:

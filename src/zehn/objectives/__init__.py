@@ -145,12 +145,6 @@ class Step:
         self._kept.setdefault(_COMPARED, (images, reconstructions))
         return images, reconstructions
 
-    def once(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Return ``compute()``, made once per step and shared under a name, for what several objectives need."""
-        if name not in self._kept:
-            self._kept[name] = compute()
-        return self._kept[name]
-
 
 class Mixture(nn.Module):
     """Several objectives, the weights with which their losses are added up, and the views that they share."""
@@ -224,7 +218,9 @@ def _build_one(
     if not teacher:
         return plugin.Objective(network, options)
     if load_network is None:
-        raise ConfigError(f"objective {name!r} asks for the teacher {teacher!r}, but no way to load one was given")
+        raise ConfigError(
+            f"objective {name!r} asks for the teacher {teacher!r}, and no way to load one was given; pass load_network"
+        )
     return plugin.Objective(network, options, load_network(teacher))
 
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from zehn import codes, config, evaluate, store
 from zehn.errors import RunError
+from zehn.measures.names import HEADLINE, MEASURES, PRECISIONS, RECONSTRUCTION
 from zehn.pipeline.workshop import CODES_PATH
 from zehn.progress import Progress
 
-_MEASURES = ("P@1", "P@10", "P@100", "mAP@1000", "MAP@R", "20-NN accuracy")
-_RECONSTRUCTION = ("mse", "psnr", "ssim", "channel_accuracy")
+_SHOWN = tuple(name for name in MEASURES if name in (*PRECISIONS[::2], *HEADLINE))
 
 
 def compare(first: Path, second: Path, progress: Progress | None = None) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def _evaluation(run: store.Run) -> dict[str, Any]:
 def _figures(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for protocol, scores in evaluation["protocols"].items():
-        figures |= {f"{protocol}: {name}": (scores or {}).get(name) for name in _MEASURES}
-    figures |= {f"reconstruction: {name}": evaluation["reconstruction"].get(name) for name in _RECONSTRUCTION}
+        figures |= {f"{protocol}: {name}": (scores or {}).get(name) for name in _SHOWN}
+    figures |= {f"reconstruction: {name}": evaluation["reconstruction"].get(name) for name in RECONSTRUCTION}
     return {name: value for name, value in figures.items() if value is not None}
 
 

@@ -1,19 +1,13 @@
-"""What a run says of the machine and the software that made it."""
+"""What a run says of the machine that made it."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = (
-    "zehn", "numpy", "scipy", "torch", "pytorch-lightning", "kornia", "onnxruntime", "h5py", "scikit-learn",
-    "umap-learn", "numba", "matplotlib", "seaborn", "typst", "pillow",
-)  # fmt: skip
 _GIGABYTE = 1e9
 
 
@@ -27,17 +21,6 @@ def describe_machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "gpu": _gpu(),
     }
-
-
-def package_versions(names: Sequence[str] = _PACKAGES) -> dict[str, str]:
-    """Return the installed version of each package that can change a result; those not installed are left out."""
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def _processor() -> str:

@@ -12,7 +12,6 @@ from jaxtyping import UInt8
 from zehn import codes, evaluate, store
 from zehn import config as configuration
 from zehn.config import TrainConfig
-from zehn.pipeline.machine import package_versions
 from zehn.pipeline.training import TEACHES, with_teacher
 from zehn.pipeline.workshop import MODEL_PATH, ROBUST_MODEL_PATH, Workshop
 
@@ -35,11 +34,7 @@ def robust(workshop: Workshop) -> None:
 
     new = retrain(workshop)
     settings, dataset = workshop.config.robust, workshop.dataset
-    comparison = evaluate.compare_robustness(
-        workshop.model,
-        new,
-        dataset,
-        old_codes=workshop.codes,
+    asked = evaluate.Questions(
         n_queries=settings.n_queries or dataset.n_test,
         noise=settings.noise,
         perspective=settings.perspective,
@@ -47,8 +42,15 @@ def robust(workshop: Workshop) -> None:
         n_shown=settings.n_shown,
         n_hits=min(workshop.config.query.n_hits, _N_HITS),
         n_resamples=workshop.config.query.n_resamples,
-        device=workshop.config.train.device,
         seed=workshop.seed,
+    )
+    comparison = evaluate.compare_robustness(
+        workshop.model,
+        new,
+        dataset,
+        asked,
+        old_codes=workshop.codes,
+        device=workshop.config.train.device,
         progress=workshop.say.advance,
     )
     workshop.run.write_json("robust/robust.json", comparison)
@@ -98,7 +100,6 @@ def _save(
         "selection": _SELECTION,
     }
     model = codes.from_network(network, x_train, config_toml=configuration.to_toml(workshop.config), card=card)
-    model = dataclasses.replace(model, versions=package_versions())
     store.save_model(workshop.run.path / ROBUST_MODEL_PATH, model)
     return model
 

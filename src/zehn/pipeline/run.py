@@ -15,7 +15,7 @@ from zehn.config import Config
 from zehn.errors import RunError
 from zehn.pipeline import plan
 from zehn.pipeline.followers import dismiss
-from zehn.pipeline.machine import describe_machine, package_versions
+from zehn.pipeline.machine import describe_machine
 from zehn.pipeline.preflight import check_settings
 from zehn.pipeline.tensorboard import open_tensorboard
 from zehn.pipeline.workshop import LOGS_PATH, MODEL_PATH, SILENT, Say, Workshop
@@ -66,16 +66,10 @@ def run(  # noqa: PLR0913 - what is run, how far, where, and with whom
 
     """
     wanted = plan.choose(until)
-    workshop = Workshop(config, data_dir, say, resume=resume, ranks=ranks)
-    workshop.given_model = check_settings(config)
-    workshop.config = dataclasses.replace(config, data=dataclasses.replace(config.data, name=_dataset_name(workshop)))
+    workshop = _fit_out(Workshop(config, data_dir, say, resume=resume, ranks=ranks))
     with store.Run.create(out or default_out(workshop.config)) as opened:
         workshop.run = opened
-        workshop.hashes = plan.hash_inputs(workshop)
-        _refuse_to_overwrite(workshop, wanted)
-        _refuse_unknown_queries(workshop)
-        _write_identity(workshop, command)
-        _tell_of_data(workshop)
+        _begin(workshop, wanted, command)
         if tensorboard:
             workshop.say.line(f"TensorBoard: {open_tensorboard(opened.path / LOGS_PATH)}")
         _perform(workshop, wanted)
@@ -118,6 +112,22 @@ def headline(run: store.Run) -> list[tuple[str, str]]:
     return [(str(row["name"]), str(row["value"])) for row in report.get("headline", ())]
 
 
+def _fit_out(workshop: Workshop) -> Workshop:
+    """Check the settings, and name the data set so that it is found again."""
+    config = workshop.config
+    workshop.given_model = check_settings(config)
+    workshop.config = dataclasses.replace(config, data=dataclasses.replace(config.data, name=_dataset_name(workshop)))
+    return workshop
+
+
+def _begin(workshop: Workshop, wanted: Sequence[plan.Stage], command: str) -> None:
+    workshop.hashes = plan.hash_inputs(workshop)
+    _refuse_to_overwrite(workshop, wanted)
+    _refuse_unknown_queries(workshop)
+    _write_identity(workshop, command)
+    _tell_of_data(workshop)
+
+
 def _dataset_name(workshop: Workshop) -> str:
     """Return the data set by the name that finds it again: what ``auto`` came to, a folder's absolute path."""
     named = workshop.config.data.name
@@ -157,7 +167,7 @@ def _write_identity(workshop: Workshop, command: str) -> None:
     run.write_json(
         "run.json",
         {
-            "version": package_versions(("zehn",))["zehn"],
+            "version": store.package_versions(("zehn",))["zehn"],
             "command": command or kept.get("command") or f"zehn run --config {run.path / 'config.toml'}",
             "seed": config.seed,
             "preset": config.preset,
@@ -165,7 +175,7 @@ def _write_identity(workshop: Workshop, command: str) -> None:
             "data_dir": str(workshop.data_dir.absolute()) if workshop.data_dir else None,
             "started": kept.get("started") or datetime.now(UTC).isoformat("T", "seconds"),
             "machine": describe_machine(),
-            "versions": package_versions(),
+            "versions": store.package_versions(),
             "note": " ".join(workshop.dataset.notes),
         },
     )

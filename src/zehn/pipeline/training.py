@@ -17,7 +17,6 @@ from zehn import config as configuration
 from zehn.config import ModelConfig, TrainConfig
 from zehn.errors import RunError
 from zehn.pipeline.followers import begin_together
-from zehn.pipeline.machine import package_versions
 from zehn.pipeline.workshop import MODEL_PATH, Workshop
 
 INPUTS_PATH = "train/inputs.json"
@@ -53,7 +52,7 @@ def train_model(workshop: Workshop) -> dict[str, Any]:
     }
     if workshop.starts_from_a_model:
         card["start"] = store.load_model(workshop.config.train.start).fingerprint
-    model = dataclasses.replace(model, card=card, versions=package_versions())
+    model = dataclasses.replace(model, card=card)
     store.save_model(workshop.run.path / MODEL_PATH, model)
     return history
 

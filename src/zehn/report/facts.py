@@ -174,11 +174,12 @@ def gather(run: Run) -> Facts:
     config_toml = _read_text(run, "config.toml")
     try:
         config = tomllib.loads(config_toml)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{run.path / 'config.toml'} is damaged: {error}; give the run's command again") from error
     done = {name: entry for name, entry in run.stages().items() if name != _REPORT}
     files = {name: _read(run, path) if path.partition("/")[0] in done else None for name, path in _FILES.items()}
-    source = config.get("model", {}).get("source", _TRAIN)
+    model = config.get("model", {})
+    source = model.get("source", _TRAIN) if isinstance(model, dict) else _TRAIN
     if _TRAIN not in done and source == _TRAIN:
         files["history"] = _interrupted(_read(run, _FILES["history"]))
     return Facts(
@@ -192,7 +193,12 @@ def _interrupted(history: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 
 def _read(run: Run, name: str) -> Any:
-    return run.read_json(name) if run.has(name) else None
+    if not run.has(name):
+        return None
+    value, kind = run.read_json(name), list if name == _FILES["layers"] else dict
+    if not isinstance(value, kind):
+        raise RunError(f"{run.path / name} is damaged: it holds no {kind.__name__}; delete it and run its stage again")
+    return value
 
 
 def _read_text(run: Run, name: str) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +24,10 @@ CACHE_VARIABLE, HOME_VARIABLE = "ZEHN_CACHE", "ZEHN_HOME"
 _N_DIGITS = 32
 _N_KEPT = 50
 """Files of one kind; of more, those that were used longest ago are dropped."""
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+    struct.error, tokenize.TokenError,
+)  # fmt: skip
 
 
 def folder_path() -> Path:

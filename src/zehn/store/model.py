@@ -113,7 +113,9 @@ def load_model(name_or_path: str | Path) -> Model:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ModelFileError(f"cannot read the model file {path}: {error.strerror}") from error
+        raise ModelFileError(
+            f"cannot read the model file {path}: {error.strerror}; make it readable, or name another"
+        ) from error
     if not data.startswith(_SIGNATURE):
         what = "is no HDF5 file" if data else "is empty"
         raise ModelFileError(f"{path} {what}, so no Zehn model; name a file that Zehn saved, such as train/model.h5")

@@ -69,6 +69,7 @@ class Run:
         run.stages()
         if for_writing:
             run._lock()
+            remove_unfinished(run.path)
         return run
 
     def close(self) -> None:
@@ -106,7 +107,7 @@ class Run:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise RunError(f"{self.path} holds no {name}: that stage was not run yet; run it first") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"cannot read {self.path / name}: {error}; delete it and run its stage again") from error
 
     def begin(self, stage: str) -> None:
@@ -138,7 +139,7 @@ class Run:
 
         """
         book = self.read_json(STAGES_NAME)
-        if not isinstance(book, dict) or not isinstance(book.get("stages"), dict):
+        if not _is_book(book):
             raise RunError(f"{self.path / STAGES_NAME} is damaged; delete it and run again")
         if book.get("version", 0) > RUN_VERSION:
             raise RunError(
@@ -169,6 +170,20 @@ class Run:
         with writing(self.path):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _is_book(book: Any) -> bool:
+    """Say whether a book of stages has what is read of it."""
+    if not isinstance(book, dict) or not isinstance(book.get("version", 0), int):
+        return False
+    stages = book.get("stages")
+    return isinstance(stages, dict) and all(map(_is_entry, stages.values()))
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, dict) or "inputs" not in entry or not isinstance(entry.get("outputs"), list):
+        return False
+    return all(isinstance(name, str) for name in entry["outputs"])
 
 
 def _fcntl() -> ModuleType | None:

@@ -4,6 +4,18 @@ The images stay one uint8 array, on the device where they fit; each batch is gat
 images and everything that is drawn at random follow from (seed, epoch, batch), so that a training that was killed and
 resumed from its last checkpoint, or interrupted in mid-epoch, ends as one that was never stopped, within what the
 device's kernels allow.
+
+The training figures of an epoch are means over its batches while the weights change, on images as trained on;
+validation and test figures are taken at its end, in the training's precision. Test images are measured and shown, no
+more. Without validation images the training loss picks the best epoch. With ``keep = "last"`` the last epoch that was
+measured counts as the best: for objectives whose loss is no yardstick, since what they aim at moves.
+
+A history holds ``n_epochs`` (how many were planned), ``epochs`` (each ``epoch``, ``train``/``validation``/``test`` with
+``loss``, ``mse``, ``psnr``, ``channel_accuracy``, or None where not measured; ``learning_rate``, ``images_per_second``,
+``seconds``; where training distorts also ``distorted``, of the validation images distorted as strongly as training ever
+does, and ``distortion``: ``reached``, ``share`` and ``strength`` at the epoch's end), ``best_epoch``, ``warnings``
+(``kind``, ``epoch``, ``message``), ``precision``, ``device``, ``seconds``, ``start``, ``interrupted`` and, where the
+decoder was fitted at the end, ``decoder`` (see :func:`zehn.train.finish.fit_decoder`).
 """
 
 from __future__ import annotations
@@ -68,12 +80,8 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
     """Train a network in place; afterwards it holds the weights of the best epoch, by validation loss, or the last.
 
     Writes ``checkpoints/best.ckpt``, ``checkpoints/last.ckpt``, ``logs/`` (TensorBoard) and ``history.json`` into
-    ``folder`` at each epoch's end. Ctrl-C (or SIGTERM) saves after the batch at hand and returns.
-
-    The training figures of an epoch are means over its batches while the weights change, on images as trained on;
-    validation and test figures are taken at its end, in the training's precision. Test images are measured and shown,
-    no more. Without validation images the training loss picks the best epoch. With ``keep = "last"`` the last epoch
-    that was measured counts as the best: for objectives whose loss is no yardstick, since what they aim at moves.
+    ``folder`` at each epoch's end. Ctrl-C (or SIGTERM) saves after the batch at hand and returns. What is
+    returned is the history; its schema is in :mod:`zehn.train`.
 
     Args:
         network: as :func:`zehn.models.build` returns it, for images of this size.
@@ -84,21 +92,9 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
         folder: where everything is written; what an earlier training left there is removed unless ``resume``.
         seed: at least 0.
         resume: go on from the ``last.ckpt`` that ``folder`` holds, if any.
-        progress: called a few times a second with ``epoch``, ``n_epochs``, ``share`` (of the epoch's batches, 0 to 1),
-            ``loss`` (mean of the epoch so far), ``images_per_second`` and ``seconds_left``; at the end, while the
-            decoder is fitted, after each of its own epochs, with ``part`` "decoder" and no ``seconds_left``.
-        ranks: the processes that train together, from :func:`zehn.train.ranks.joined`; each is given the same network,
-            images and settings, and sees its share of every batch. The first one alone writes, fits the decoder and
-            ends with the weights that are kept.
-
-    Returns:
-        ``n_epochs`` (how many were planned), ``epochs`` (each ``epoch``, ``train``/``validation``/``test`` with
-        ``loss``, ``mse``, ``psnr``, ``channel_accuracy``, or None where not measured; ``learning_rate``,
-        ``images_per_second``, ``seconds``; where training distorts also ``distorted``, of the validation images
-        distorted as strongly as training ever does, and ``distortion``: ``reached``, ``share`` and ``strength`` at the
-        epoch's end), ``best_epoch``, ``warnings`` (``kind``, ``epoch``, ``message``), ``precision``, ``device``,
-        ``seconds``, ``start``, ``interrupted`` and, where the decoder was fitted at the end, ``decoder`` (see
-        :func:`zehn.train.finish.fit_decoder`).
+        progress: told how far it is, see :data:`zehn.train.diary.Progress`.
+        ranks: the processes that train together (:func:`zehn.train.ranks.joined`), each given the same and seeing its
+            share of every batch; the first one alone writes, fits the decoder and has the weights that are kept.
 
     Raises:
         InputError: images of another type or size than the network takes, or none to train on.
@@ -110,19 +106,7 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
 
     """
     images = Images(x_train, x_validation, x_train[:0] if x_test is None else x_test)
-    for split in dataclasses.fields(images):
-        batches.check(getattr(images, split.name), network.image_size, f"x_{split.name}")
-    if config.keep not in KEPT:
-        raise ConfigError(f"train.keep must be one of {', '.join(KEPT)}, came {config.keep!r}")
-    if seed < 0:
-        raise ConfigError(f"seed must be at least 0, came {seed}")
-    ranks.check_batch(min(config.batch_size, len(x_train)))
-    if min(config.batch_size, len(x_train)) < _LEAST_NORMALISED and normalises_batches(network):
-        raise InputError(
-            f"batch normalisation, which {network.architecture!r} has, needs at least {_LEAST_NORMALISED} images a "
-            f"batch, came {len(x_train)} images in batches of {config.batch_size}; give more, or take another "
-            "architecture"
-        )
+    _check(network, images, config, seed, ranks)
     config = dataclasses.replace(config, epochs=count_epochs(config, len(x_train)))
     settings = _settings(network, images, config, seed)
     ranks.check_alike(settings, {split.name: getattr(images, split.name) for split in dataclasses.fields(images)})
@@ -130,6 +114,23 @@ def train(  # noqa: PLR0913 - each one is what a training is made from
     devices = range(torch.cuda.device_count()) if ranks.n == 1 else [ranks.local_index] * torch.cuda.is_available()
     with torch.random.fork_rng(devices=devices), _quiet():
         return _train(network, images, config, folder, settings, state, progress, ranks)
+
+
+def _check(network: Network, images: Images, config: TrainConfig, seed: int, ranks: Ranks) -> None:
+    for split in dataclasses.fields(images):
+        batches.check(getattr(images, split.name), network.image_size, f"x_{split.name}")
+    if config.keep not in KEPT:
+        raise ConfigError(f"train.keep must be one of {', '.join(KEPT)}, came {config.keep!r}")
+    if seed < 0:
+        raise ConfigError(f"seed must be at least 0, came {seed}")
+    n_images = len(images.train)
+    ranks.check_batch(min(config.batch_size, n_images))
+    if min(config.batch_size, n_images) < _LEAST_NORMALISED and normalises_batches(network):
+        raise InputError(
+            f"batch normalisation, which {network.architecture!r} has, needs at least {_LEAST_NORMALISED} images a "
+            f"batch, came {n_images} images in batches of {config.batch_size}; give more, or take another "
+            "architecture"
+        )
 
 
 def count_epochs(config: TrainConfig, n_images: int) -> int:

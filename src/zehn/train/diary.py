@@ -23,6 +23,9 @@ from zehn.train.meters import Meter
 from zehn.train.ranks import ALONE, Ranks
 
 Progress = Callable[[dict[str, Any]], None]
+"""Called a few times a second with ``epoch``, ``n_epochs``, ``share`` (of the epoch's batches, 0 to 1), ``loss`` (mean
+of the epoch so far), ``images_per_second`` and ``seconds_left``; at the end, while the decoder is fitted, after each of
+its own epochs, with ``part`` "decoder" and no ``seconds_left``."""
 
 _PROGRESS_SECONDS = 0.2
 """Progress is told at most this often."""

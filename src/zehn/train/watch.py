@@ -7,19 +7,16 @@ from typing import Any
 
 from torch import Tensor
 
-_DEAD_SHARE = 0.01
-"""A latent dimension is dead when its spread is below this share of the widest one's …"""
-_DEAD_SPREAD = 1e-4
-"""… or below this."""
+from zehn import measures
+
 _WINDOW = 5
 """Epochs over which training improves and validation worsens before it counts as over-fitting."""
 
 
 def find_dead(codes: Tensor) -> list[int]:
     """Return the latent dimensions that no longer tell images apart, judged by the spread of codes (n, d)."""
-    spreads = codes.float().std(dim=0, correction=0)
-    threshold = max(_DEAD_SPREAD, _DEAD_SHARE * float(spreads.max()))
-    return [dimension for dimension, spread in enumerate(spreads.tolist()) if spread < threshold]
+    dead = measures.find_dead(codes.float().std(dim=0, correction=0).cpu().numpy())
+    return [int(dimension) for dimension in dead.nonzero()[0]]
 
 
 def is_overfitting(epochs: Sequence[Mapping[str, Any]], window: int = _WINDOW) -> bool:

@@ -110,6 +110,8 @@ def test_what_killed_workers_left_is_removed(photos: Path, tmp_path: Path) -> No
     unit = name.removeprefix(parts.PREFIX).removesuffix(parts.SUFFIX)
     for left in (
         f".{name}.12-34.part",
+        f".{job.MANIFEST}.12-34.part",
+        f".{job.SKIPPED}.12-34.part",
         f"{worker.TRAIL}{unit}",
         ".part-of-others.parquet.1-2.part",
         ".begun-elsewhere",
@@ -118,6 +120,23 @@ def test_what_killed_workers_left_is_removed(photos: Path, tmp_path: Path) -> No
     assert encode(photos, tmp_path / "codes").n_new == 0
     left_over = {path.name for path in (tmp_path / "codes").glob(".*")}
     assert left_over == {".part-of-others.parquet.1-2.part", ".begun-elsewhere"}
+
+
+def test_two_runs_that_end_at_once_both_write_their_lists(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, lost = Folder.write, list[str]()
+
+    def write(self: Folder, name: str, data: bytes) -> None:
+        if name == job.MANIFEST and not lost:  # what was written beside it is gone
+            lost.append(name)
+            raise RunError("cannot write") from FileNotFoundError(name)
+        real(self, name, data)
+
+    monkeypatch.setattr(Folder, "write", write)
+    assert encode(photos, tmp_path / "codes").n_images == N
+    assert lost
+    assert (tmp_path / "codes" / job.MANIFEST).exists()
 
 
 def test_a_part_that_is_damaged_is_made_again(photos: Path, tmp_path: Path, model: store.Model) -> None:

@@ -45,11 +45,26 @@ def _show_command(facts: Facts) -> list[Block]:
     command = str(identity.get("command") or "")
     if not command:
         return [Paragraph([*spans, "The command was not recorded."])]
-    closing = (
-        "The same seed, data and package versions give the same choices of images and the same order of training; "
+    return [
+        Paragraph([*spans, "The command that makes it again:"]),
+        Listing([command]),
+        Paragraph([_repeatability(facts)]),
+    ]
+
+
+def _repeatability(facts: Facts) -> str:
+    """Say what stays the same where the run is made again, here and on another machine."""
+    machine: Mapping[str, Any] = facts.identity.get("machine") or {}
+    here = "On the machine that made it, with these versions and this seed,"
+    if machine.get("gpu"):
+        same = f"{here} it makes the same choices in the same order; what the GPU adds in no fixed order may differ."
+    else:
+        same = f"{here} one thread gives the same model and the same figures, bit for bit; times differ."
+    return (
+        f"{same} Another processor, another number of threads, a GPU or other versions add in another order: the "
+        "choice of images, the order of training and the queries stay, the last digits of every sum do not, and "
+        "training carries them on into codes, figures and hits."
     )
-    closing += "kernels that add in another order may change the last digits."
-    return [Paragraph([*spans, "The command that makes it again:"]), Listing([command]), Paragraph([closing])]
 
 
 def _show_stages(facts: Facts) -> list[Block]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zehn.measures.names import OF_CLASSES
 from zehn.report.document import Cell, Paragraph, Rows, Section, Table, ref
 from zehn.report.facts import Facts
 from zehn.report.gallery import Gallery
@@ -13,7 +14,6 @@ from zehn.report.wording import bounds, breakable, count, mean
 
 _N_SHOWN = 20
 """Classes in the table at most: half of them the best, half the worst."""
-_MEASURES = ("P@10", "mAP@1000", "20-NN accuracy")
 
 Classes = Sequence[Mapping[str, Any]]
 
@@ -32,7 +32,7 @@ def _tabulate(classes: Classes) -> Table:
     is_cut = len(shown) > _N_SHOWN
     if is_cut:
         shown = [*shown[: _N_SHOWN // 2], *shown[-_N_SHOWN // 2 :]]
-    measures = [name for name in _MEASURES if any(row.get(name) for row in shown)]
+    measures = [name for name in OF_CLASSES if any(row.get(name) for row in shown)]
     rows: Rows = [
         [
             breakable(row["name"]),

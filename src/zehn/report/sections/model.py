@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zehn.measures.names import HEADLINE
 from zehn.report.document import Block, Cell, Heading, Items, Paragraph, Rows, Section, Table, ref
 from zehn.report.facts import Facts
 from zehn.report.gallery import Gallery
 from zehn.report.prose import model as prose
 from zehn.report.sections.missing import note_missing
 from zehn.report.wording import bounds, breakable, count, decimal, duration, mean
-
-_OBJECTIVE_MEASURES = ("P@10", "mAP@1000", "MAP@R", "20-NN accuracy")
 
 
 def build(facts: Facts, gallery: Gallery) -> list[Section]:
@@ -70,14 +69,14 @@ def _show_objectives(ladder: Mapping[str, Any] | None, told: Sequence[str]) -> l
         [
             str(rung["name"]),
             _spread(rung["mse"], 4),
-            *(_spread(rung[name], 3) for name in _OBJECTIVE_MEASURES),
+            *(_spread(rung[name], 3) for name in HEADLINE),
             duration(rung["seconds"]["mean"]),
             "yes" if rung["kept"] else "no",
         ]
         for rung in rungs
     ]
     best = max(range(len(rungs)), key=lambda index: float(rungs[index]["P@10"]["mean"]))
-    head = ["rung", "test MSE", *_OBJECTIVE_MEASURES, "training", "kept"]
+    head = ["rung", "test MSE", *HEADLINE, "training", "kept"]
     spread = " small figures are standard deviations over seeds;" if any(map(_is_spread, rungs)) else ""
     caption = [f"The ladder of objectives;{spread} the highest P@10 is marked."]
     return [
@@ -89,7 +88,7 @@ def _show_objectives(ladder: Mapping[str, Any] | None, told: Sequence[str]) -> l
 
 
 def _is_spread(rung: Mapping[str, Any]) -> bool:
-    return any(rung[name].get("std") is not None for name in ("mse", *_OBJECTIVE_MEASURES))
+    return any(rung[name].get("std") is not None for name in ("mse", *HEADLINE))
 
 
 def _spread(value: Mapping[str, float | None], digits: int) -> Cell | str:

@@ -8,6 +8,7 @@ from typing import Any
 from zehn.figures.grids import is_wide
 from zehn.figures.scores import OVERLAP_WIDTH
 from zehn.figures.style import TEXT_WIDTH
+from zehn.measures.names import HEADLINE, HIT, PAIRED, RANKED
 from zehn.report.document import Block, Cell, Heading, Note, Paragraph, Rows, Section, Table, ref
 from zehn.report.facts import Facts
 from zehn.report.gallery import Gallery
@@ -16,9 +17,7 @@ from zehn.report.prose import verdict
 from zehn.report.sections.missing import note_missing
 from zehn.report.wording import MISSING, bounds, count, decimal, mean, p_value
 
-SCORED = ("P@1", "P@5", "P@10", "P@50", "P@100", "mAP@1000", "MAP@R")
-_COMPARED = ("P@10", "mAP@1000", "MAP@R", "20-NN accuracy", "hit@10")
-_PAIRED = ("P@10", "mAP@1000", "MAP@R")
+_COMPARED = (*HEADLINE, HIT)
 _OVERLAP_SHARE = OVERLAP_WIDTH / TEXT_WIDTH
 _PAIR_NAMES = 0.26
 """Share of the page's width that the names of two distances take."""
@@ -122,7 +121,7 @@ def _show_overlap(gallery: Gallery, query: Mapping[str, Any]) -> list[Block]:
 
 
 def _tabulate_scores(scores: Mapping[str, Scores]) -> Table:
-    measures = [name for name in SCORED if any(values.get(name) for values in scores.values())]
+    measures = [name for name in RANKED if any(values.get(name) for values in scores.values())]
     best = best_distance(scores)
     rows: Rows = [
         [
@@ -145,12 +144,12 @@ def _pair_up(query: Mapping[str, Any]) -> list[Block]:
     best = best_distance(query["scores"])
     if best is None or not query.get("paired"):
         return []
-    by_measure = {measure: against(query["paired"], best, measure) for measure in _PAIRED}
+    by_measure = {measure: against(query["paired"], best, measure) for measure in PAIRED}
     others = [row["other"] for row in by_measure["P@10"]]
     if not others:
         return []
     lookup = {(row["other"], measure): row for measure, rows in by_measure.items() for row in rows}
-    measures = [measure for measure in _PAIRED if by_measure[measure]]
+    measures = [measure for measure in PAIRED if by_measure[measure]]
     rows = [
         [f"{best} − {other}", *(cell for measure in measures for cell in _paired_cells(lookup.get((other, measure))))]
         for other in others

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from zehn.measures.names import HEADLINE
 from zehn.report.document import Cell, Picture, Table, Text, Title, strong
 from zehn.report.facts import Facts
 from zehn.report.gallery import Gallery
@@ -12,7 +13,7 @@ from zehn.report.prose import robustness, verdict
 from zehn.report.prose.measures import GENERAL, RETRIEVAL
 from zehn.report.wording import Interval, bounds, breakable, count, duration, mean, plural
 
-_HEADLINE = (("P@10", 3), ("mAP@1000", 3), ("MAP@R", 3), ("20-NN accuracy", 3))
+_HEADLINE = tuple((name, 3) for name in HEADLINE)
 _RECONSTRUCTION = (("mse", "test MSE", 4), ("psnr", "PSNR, dB", 2), ("ssim", "SSIM", 3))
 _PICTURES = (
     ("query/cover", "Queries (left) and the nearest of all images to each by their codes, nearest first."),

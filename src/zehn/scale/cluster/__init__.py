@@ -58,16 +58,17 @@ def status(coordinator: str) -> ClusterState:
 
     """
     plugins.require("psycopg", "scale")
-    from zehn.engines import _postgres_address, _postgres_shards
+    from zehn.engines._postgres import addresses
+    from zehn.engines._postgres.shards import shards_of
     from zehn.scale.cluster import connections, health
 
     with connections.opened("coordinator", coordinator) as connection:
-        shards = _postgres_shards.shards_of(connection)
+        shards = shards_of(connection)
         if not shards:
             raise CollectionError(
-                f"there is no cluster at {_postgres_address.shown(coordinator)}; make one with zehn cluster init "
+                f"there is no cluster at {addresses.shown(coordinator)}; make one with zehn cluster init "
                 "--coordinator … --shard …"
             )
-        servers = [health.of_server(connection, "coordinator", _postgres_address.shown(coordinator))]
+        servers = [health.of_server(connection, "coordinator", addresses.shown(coordinator))]
         servers += [health.of_shard(connection, shard) for shard in shards]
         return ClusterState(tuple(servers), tuple(health.collections_of(connection)))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 
-from zehn.engines import _postgres_address, _postgres_shards
+from zehn.engines._postgres import addresses, shards
+from zehn.engines._postgres.shards import Connection
 from zehn.errors import CollectionError
-
-Connection = psycopg.Connection[Any]
 
 
 @contextmanager
@@ -25,11 +23,11 @@ def opened(name: str, url: str) -> Iterator[Connection]:
     try:
         # an address that names a collection will do
         connection = psycopg.connect(
-            _postgres_address.parse(url).server, autocommit=True, connect_timeout=_postgres_shards.SECONDS_TO_CONNECT
+            addresses.parse(url).server, autocommit=True, connect_timeout=shards.SECONDS_TO_CONNECT
         )
     except psycopg.Error as error:
         raise CollectionError(
-            f"the {name} ({_postgres_address.shown(url)}) does not answer: {said(error, url)}; check its address, and "
+            f"the {name} ({addresses.shown(url)}) does not answer: {said(error, url)}; check its address, and "
             "that it is running"
         ) from error
     with connection:
@@ -55,4 +53,4 @@ def told(name: str) -> Iterator[None]:
 def said(error: psycopg.Error, url: str = "") -> str:
     """Return what a server said, in one line, without the password of an address."""
     text = " ".join(f"{error.diag.message_primary or error} {error.diag.message_detail or ''}".split())
-    return _postgres_address.parse(url).masked(text) if url else text
+    return addresses.parse(url).masked(text) if url else text

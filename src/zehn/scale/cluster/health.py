@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import psycopg
 
-from zehn.engines import _postgres_changes, _postgres_shards
-from zehn.engines._postgres_database import value
-from zehn.engines._postgres_shards import Shard
+from zehn.engines._postgres import changes, shards
+from zehn.engines._postgres.connections import value
+from zehn.engines._postgres.shards import Connection, Shard
 from zehn.errors import CollectionError
 from zehn.scale.cluster import connections, layout
-from zehn.scale.cluster.connections import Connection
 from zehn.scale.cluster.states import CollectionState, Follower, ServerState
 
 _SECONDS_TO_COUNT = 10
@@ -51,7 +50,7 @@ def of_shard(connection: Connection, shard: Shard) -> ServerState:
     """Return how a shard is, asked directly and through its coordinator."""
     name, problem = f"shard {shard.number}", layout.problem_of(connection, shard.number)
     try:
-        with _postgres_shards.direct(connection, shard) as own:
+        with shards.direct(connection, shard) as own:
             state = of_server(own, name, shard.url)
     except CollectionError as error:
         cause = error.__cause__
@@ -67,7 +66,7 @@ def collections_of(connection: Connection) -> Iterator[CollectionState]:
     ).fetchall()
     for schema, table, n_shards in rows:
         n_images = int(value(connection, f"SELECT n_images FROM {table}") or 0)
-        is_unfinished = n_shards > 0 and _postgres_changes.is_unfinished(connection, schema)
+        is_unfinished = n_shards > 0 and changes.is_unfinished(connection, schema)
         yield CollectionState(schema.removeprefix("zehn_"), n_images, n_shards, is_unfinished)
 
 

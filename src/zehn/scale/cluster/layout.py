@@ -10,11 +10,11 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from zehn.engines import _postgres_address, _postgres_schema, _postgres_shards
-from zehn.engines._postgres_database import value
+from zehn.engines._postgres import addresses, definitions, shards
+from zehn.engines._postgres.connections import value
+from zehn.engines._postgres.shards import Connection
 from zehn.errors import CollectionError, ConfigError
 from zehn.scale.cluster import connections
-from zehn.scale.cluster.connections import Connection
 
 OLDEST_SERVER = 16
 """PostgreSQL's version: from it on COPY writes to foreign tables many rows at a time."""
@@ -67,8 +67,8 @@ def prepare(connection: Connection, name: str, extensions: Sequence[str]) -> Non
         for extension in extensions:
             _make_extension(connection, name, extension, version)
         found = str(value(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'"))
-    least = _postgres_schema.LEAST_VECTOR
-    if _postgres_schema.numbers_of(found) < least:
+    least = definitions.LEAST_VECTOR
+    if definitions.numbers_of(found) < least:
         raise CollectionError(
             f"the {name} has pgvector {found}, expected {'.'.join(map(str, least))} or newer; update it, then run "
             "ALTER EXTENSION vector UPDATE"
@@ -95,12 +95,12 @@ def settings_of(name: str, url: str, seen: dict[tuple[Any, ...], str]) -> ShardS
 
     """
     with connections.opened(name, url) as connection:
-        url = _postgres_address.parse(url).server
+        url = addresses.parse(url).server
         prepare(connection, name, ("vector",))
         identity = identity_of(connection)
         if identity in seen:
             raise ConfigError(
-                f"{name} ({_postgres_address.shown(url)}) is the same database as the {seen[identity]}; give every "
+                f"{name} ({addresses.shown(url)}) is the same database as the {seen[identity]}; give every "
                 "shard its own"
             )
         seen[identity] = name
@@ -115,7 +115,7 @@ def settings_of(name: str, url: str, seen: dict[tuple[Any, ...], str]) -> ShardS
         server |= {"host": info.host, "port": str(info.port), "dbname": info.dbname}
         rows = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'zehn\\_%'")
         schemas = frozenset(schema for (schema,) in rows)
-        return ShardSettings(_postgres_address.without_password(url), server, own, schemas)
+        return ShardSettings(addresses.without_password(url), server, own, schemas)
 
 
 def lay_out(connection: Connection, settings: Sequence[ShardSettings]) -> None:
@@ -131,7 +131,7 @@ def lay_out(connection: Connection, settings: Sequence[ShardSettings]) -> None:
         "CREATE TABLE IF NOT EXISTS zehn_cluster.shards "
         "(number integer PRIMARY KEY, url text NOT NULL, server_name text NOT NULL)"
     )
-    n_before = len(_postgres_shards.shards_of(connection))
+    n_before = len(shards.shards_of(connection))
     if len(settings) < n_before:
         raise ConfigError(
             f"expected at least the {n_before} shards that there are, came {len(settings)}; to take one away, copy its "
@@ -214,10 +214,10 @@ def _put_server(connection: Connection, name: str, wanted: Mapping[str, str]) ->
     is_new = value(connection, "SELECT 1 FROM pg_foreign_server WHERE srvname = %s", name) is None
     if is_new:
         connection.execute(sql.SQL("CREATE {} FOREIGN DATA WRAPPER postgres_fdw").format(named))
-    there = dict(_postgres_shards.options_of(value(connection, known, name)))
+    there = dict(shards.options_of(value(connection, known, name)))
     # what an index was prepared with stays
-    searching = {"options": there.get("options", _postgres_shards.search_options(_postgres_shards.EF_SEARCH))}
-    _postgres_shards.set_options(connection, named, there, {**_SERVER_OPTIONS, **searching, **wanted})
+    searching = {"options": there.get("options", shards.search_options(shards.EF_SEARCH))}
+    shards.set_options(connection, named, there, {**_SERVER_OPTIONS, **searching, **wanted})
 
 
 def _put_mapping(connection: Connection, name: str, wanted: Mapping[str, str]) -> None:
@@ -226,5 +226,5 @@ def _put_mapping(connection: Connection, name: str, wanted: Mapping[str, str]) -
     is_new = value(connection, known.replace("umoptions", "1"), name) is None
     if is_new:
         connection.execute(sql.SQL("CREATE {}").format(named))
-    there = dict(_postgres_shards.options_of(value(connection, known, name)))
-    _postgres_shards.set_options(connection, named, there, wanted)
+    there = dict(shards.options_of(value(connection, known, name)))
+    shards.set_options(connection, named, there, wanted)

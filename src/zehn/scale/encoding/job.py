@@ -82,8 +82,7 @@ def encode(
         MissingExtraError: pyarrow, or Ray or fsspec where they are asked for, is not installed.
 
     """
-    began = time.monotonic()
-    how = options or Options()
+    began, how = time.monotonic(), options or Options()
     _check(ray, n_workers, how)
     plugins.require("pyarrow.parquet", "parquet")
     folder = Folder(storage.resolved(str(out)))
@@ -93,10 +92,7 @@ def encode(
     tasks = _divide(str(source), job, how, noted)
     _check_reach(tasks, folder, ray, n_workers)
     names = [parts.file_name(task.name) for task in tasks]
-    there, old = parts.read_all(folder, names), dict[str, Part]()
-    if how.retry_skipped:
-        old = {name: part for name, part in there.items() if part.skipped}
-        there = {name: part for name, part in there.items() if name not in old}
+    there, old = _parts_there(folder, names, how)
     left = [task for task, name in zip(tasks, names, strict=True) if name not in there]
     if left:
         _write_manifest(folder, job, {"is_complete": False, "source": str(source), "n_units": len(tasks)})
@@ -104,11 +100,7 @@ def encode(
         with on_ray.connected(ray) if ray is not None else nullcontext():
             _finish(left, job, ray, n_workers, counter, old)
     new = parts.read_all(folder, [parts.file_name(task.name) for task in left])
-    whole = there | new
-    lost = next((name for name in names if name not in whole), None)
-    if lost is not None:
-        raise RunError(f"{folder.path_of(lost)} was written but cannot be read back; check the disk or the store")
-    return _conclude(folder, job, str(source), [whole[name] for name in names], set(new), noted, began)
+    return _conclude(folder, job, str(source), _in_order(folder, names, there | new), set(new), noted, began)
 
 
 def _check(ray: str | None, n_workers: int | None, how: Options) -> None:
@@ -153,6 +145,22 @@ def _check_reach(tasks: Sequence[Task], folder: Folder, ray: str | None, n_worke
     addresses = [folder.address, *(task.unit.files[0].path for task in tasks[:1])]
     if any(storage.protocol_of(one) == storage.IN_MEMORY for one in addresses) and (ray is not None or n_workers != 0):
         raise ConfigError("memory:// is seen by this process alone; encode without Ray and with 0 workers")
+
+
+def _parts_there(folder: Folder, names: Sequence[str], how: Options) -> tuple[dict[str, Part], dict[str, Part]]:
+    """Return the parts that are there and stay, and those that are there and are to be made again."""
+    there = parts.read_all(folder, names)
+    if not how.retry_skipped:
+        return there, {}
+    old = {name: part for name, part in there.items() if part.skipped}
+    return {name: part for name, part in there.items() if name not in old}, old
+
+
+def _in_order(folder: Folder, names: Sequence[str], made: Mapping[str, Part]) -> list[Part]:
+    lost = next((name for name in names if name not in made), None)
+    if lost is not None:
+        raise RunError(f"{folder.path_of(lost)} was written but cannot be read back; check the disk or the store")
+    return [made[name] for name in names]
 
 
 def _finish(
@@ -250,7 +258,7 @@ def _conclude(
         seconds=time.monotonic() - began,
     )
     lines = [json.dumps({"path": one.path, "reason": one.reason}) + "\n" for one in skipped]
-    folder.write(SKIPPED, "".join(lines).encode())
+    _write(folder, SKIPPED, "".join(lines).encode())
     listed = [{"name": p.name, "n_images": p.n_images, "n_skipped": len(p.skipped), "node": p.node} for p in made]
     about = {
         "is_complete": True,
@@ -267,17 +275,27 @@ def _conclude(
 
 
 def _tidy(folder: Folder, made: set[str]) -> None:
-    """Remove what killed workers left of parts that are there now."""
+    """Remove what killed runs left of files that are there now."""
     for name in folder.names():
         beside, _, _ = name.removeprefix(".").partition(parts.SUFFIX)
-        unit = name.removeprefix(TRAIL)
-        if name.startswith(".") and made.intersection((f"{beside}{parts.SUFFIX}", parts.file_name(unit))):
+        unit, lists = name.removeprefix(TRAIL), (f".{MANIFEST}.", f".{SKIPPED}.")
+        of_part = made.intersection((f"{beside}{parts.SUFFIX}", parts.file_name(unit)))
+        if name.startswith(lists) or (name.startswith(".") and of_part):
             folder.remove(name)
+
+
+def _write(folder: Folder, name: str, data: bytes) -> None:
+    try:
+        folder.write(name, data)
+    except RunError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        folder.write(name, data)  # another run has just ended and cleared away what this one was writing
 
 
 def _write_manifest(folder: Folder, job: Job, about: Mapping[str, Any]) -> None:
     known = {"format": parts.FORMAT, "zehn": version("zehn"), "fingerprint": job.fingerprint, "fit": job.fit}
-    folder.write(MANIFEST, store.to_json({**known, **about}).encode())
+    _write(folder, MANIFEST, store.to_json({**known, **about}).encode())
 
 
 def read_manifest(folder: Folder) -> dict[str, Any] | None:
@@ -292,7 +310,7 @@ def read_manifest(folder: Folder) -> dict[str, Any] | None:
         return None
     try:
         known = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{folder.path_of(MANIFEST)} is damaged ({error}); remove it and encode again") from error
     if not isinstance(known, dict) or known.get("format") != parts.FORMAT:
         raise DataError(f"{folder.path_of(MANIFEST)} is no manifest of codes; name another folder")

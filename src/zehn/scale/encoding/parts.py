@@ -13,16 +13,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from zehn import plugins
+from zehn.codes.files import CODE, FINGERPRINT
 from zehn.collection.files import said
 from zehn.datasets import Skipped
 from zehn.scale.encoding.storage import Folder, open_file
 
 PREFIX, SUFFIX = "part-", ".parquet"
 FORMAT = 1
-FINGERPRINT = "fingerprint"
-"""As in every file of codes."""
 _ABOUT = "zehn"
-_CODE = "code_"
 _TYPES = {
     **dict.fromkeys(("path_bytes", "sha256"), "binary"),
     **dict.fromkeys(("size", "mtime_ns", "width", "height"), "int64"),
@@ -91,7 +89,7 @@ def as_bytes(rows: Sequence[Row], codes: Float32[np.ndarray, "n d"], part: Part)
     for name in ("size", "mtime_ns", "width", "height"):
         columns[name] = arrow.array([getattr(row, name) for row in rows], arrow.int64())
     for number in range(codes.shape[1]):
-        columns[f"{_CODE}{number}"] = arrow.array(codes[:, number], arrow.float32())
+        columns[f"{CODE}{number}"] = arrow.array(codes[:, number], arrow.float32())
     about = json.dumps({"format": FORMAT, **{key: value for key, value in asdict(part).items() if key != "name"}})
     table = arrow.table(columns).replace_schema_metadata({FINGERPRINT: part.fingerprint, _ABOUT: about})
     buffer = io.BytesIO()
@@ -109,7 +107,7 @@ def read_about(folder: Folder, name: str) -> Part | None:
             return None
         skipped = tuple(Skipped(str(one["path"]), str(one["reason"])) for one in about.pop("skipped"))
         return Part(name=name, skipped=skipped, **about)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, _arrow_error()):
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError, _arrow_error()):
         return None
 
 
@@ -132,7 +130,7 @@ def read_rows(folder: Folder, name: str) -> tuple[list[Row], Float32[np.ndarray,
     parquet = plugins.require("pyarrow.parquet", "parquet")
     with open_file(folder.path_of(name)) as opened:
         table = parquet.read_table(opened, page_checksum_verification=True)
-    names = [f"{_CODE}{n}" for n in range(sum(field.startswith(_CODE) for field in table.column_names))]
+    names = [f"{CODE}{n}" for n in range(sum(field.startswith(CODE) for field in table.column_names))]
     types = {field.name: str(field.type) for field in table.schema}
     for field, expected in {**_TYPES, **dict.fromkeys(names, "float")}.items():
         if types[field] != expected or table[field].null_count:

@@ -22,7 +22,8 @@ _N_AT_ONCE = 64
 """Files that are fetched from an object store at once, and rows of a Parquet file that are in memory at once."""
 _BYTES_AT_ONCE = 64 * 1024**2
 """Bytes that are fetched at once, more only where one file has more."""
-_BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+_BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError)
+"""What comes of a damaged file; the last of a gzip that ends within its header."""
 _TOO_LARGE = f"it has more than the {images.MAX_BYTES:,} bytes allowed; make it smaller"
 
 

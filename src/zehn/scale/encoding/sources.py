@@ -182,7 +182,7 @@ def _elsewhere(url: str) -> Iterator[File]:
     except FileNotFoundError as error:
         raise DataError(f"there is nothing at {url}; name a folder of images, a pattern or a file") from error
     except Exception as error:  # each store has its own
-        raise DataError(f"{url} cannot be listed: {storage.told(error)}") from error
+        raise DataError(f"{url} cannot be listed: {storage.told(error)}; check address and credentials") from error
     for path, about in sorted(listed.items()):
         below = path.removeprefix(place).strip("/")
         is_hidden = any(part.startswith(".") for part in below.split("/"))
@@ -232,7 +232,7 @@ def _tables(file: File, batch: int, column: str, note: Note) -> Iterator[Unit]:
         with storage.open_file(file.path) as opened, parquet.ParquetFile(opened) as table:
             wanted = _image_column(table.schema_arrow, column)
             n_rows = [table.metadata.row_group(number).num_rows for number in range(table.num_row_groups)]
-    except (OSError, arrow.ArrowException, DataError) as error:
+    except (OSError, ValueError, arrow.ArrowException, DataError) as error:
         note(file.path, f"the Parquet file cannot be used: {error}")
         return
     groups: list[int] = []

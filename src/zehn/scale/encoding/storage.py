@@ -80,7 +80,7 @@ def _opened(url: str) -> tuple[Any, str]:
     except ValueError as error:
         protocol = protocol_of(url)
         if protocol in fsspec.available_protocols():
-            raise ConfigError(f"{url} cannot be opened: {error}") from error
+            raise ConfigError(f"{url} cannot be opened: {error}; check the address") from error
         raise UnknownNameError("protocol", protocol, fsspec.available_protocols()) from error
     except Exception as error:  # each store has its own, such as for a login that is refused
         raise ConfigError(f"{url} cannot be opened: {told(error)}; check address and credentials") from error

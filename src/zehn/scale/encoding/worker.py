@@ -22,6 +22,7 @@ from jaxtyping import Float32, UInt8
 
 from zehn import codes, images
 from zehn.collection import keeping
+from zehn.collection.decoding import CRASHED
 from zehn.datasets import Skipped
 from zehn.errors import ImageError, ZehnError
 from zehn.scale.encoding import parts, reading
@@ -33,7 +34,6 @@ TRAIL = ".begun-"
 _N_ENCODED = 256
 _N_DEATHS = 2
 """So many workers have to die over an image before it is given up."""
-_CRASHED = "the decoder crashed over it; open it with another program and save it anew"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,12 @@ class Worker:
         try:
             return self._encode(task, trail)
         except ZehnError as error:
-            return Done(task.name, error=str(error))
+            # another run that does the same work may have done this unit and cleared away what we were writing
+            is_lost = isinstance(error.__cause__, FileNotFoundError)
+            part = parts.read_about(self._job.folder, parts.file_name(task.name)) if is_lost else None
+            if part is None:
+                return Done(task.name, error=str(error))
+            return Done(task.name, part.n_images, len(part.skipped))
         finally:
             trail.end()
 
@@ -167,7 +172,7 @@ class _Trail:
         self._note(None)
         for number, item in enumerate(items):
             if self.deaths.get(str(number), 0) >= _N_DEATHS:
-                yield reading.Item(item.path, reason=_CRASHED)
+                yield reading.Item(item.path, reason=CRASHED)
                 continue
             if self.is_careful:
                 self._note(number)
@@ -191,8 +196,8 @@ class _Trail:
             left: Any = json.loads(known)
             self.deaths = {str(number): int(count) for number, count in left["deaths"].items()}
             at = left["at"]
-        except (ValueError, KeyError, TypeError, AttributeError):  # killed while it wrote
-            return
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            return  # killed while it wrote
         if at is not None:
             self.deaths[str(at)] = self.deaths.get(str(at), 0) + 1
 

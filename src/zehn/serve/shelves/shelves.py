@@ -20,10 +20,10 @@ from zehn.serve.shelves.of_collection import CollectionShelf
 from zehn.serve.shelves.of_run import RunShelf, is_servable
 from zehn.serve.shelves.shelf import Info, Shelf
 from zehn.store import Run
+from zehn.store.run import STAGES_NAME
 
 RUNS_PATH = Path("runs")
 _Answer = TypeVar("_Answer")
-_STAGES_NAME = "stages.json"
 _DAMAGED = "a collection or run cannot be read"
 _logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[^\W_][\w .-]{0,62}", re.ASCII)
@@ -181,14 +181,14 @@ class Shelves:
 
     def _open_one(self, given: str | Path) -> None:
         named = Path(given)
-        if (named / _STAGES_NAME).is_file():
+        if (named / STAGES_NAME).is_file():
             self._open_run(Run.open(named))
         elif exists(given):
             self._open_collection(given)
-        elif (RUNS_PATH / named / _STAGES_NAME).is_file():
+        elif (RUNS_PATH / named / STAGES_NAME).is_file():
             self._open_run(Run.open(RUNS_PATH / named))
         elif named.is_dir():
-            raise RunError(f"{given} is no run folder: it has no {_STAGES_NAME}; name a folder that zehn run made")
+            raise RunError(f"{given} is no run folder: it has no {STAGES_NAME}; name a folder that zehn run made")
         else:
             there = [*collections(), *(path.name for path in _run_paths())]
             raise UnknownNameError("collection or run", engines.masked(given), there)
@@ -237,5 +237,5 @@ def _free_name(called: str, taken: Container[str]) -> str:
 
 def _run_paths() -> list[Path]:
     """Return the run folders in ``runs/``, the newest first."""
-    books = sorted(RUNS_PATH.glob(f"*/{_STAGES_NAME}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    books = sorted(RUNS_PATH.glob(f"*/{STAGES_NAME}"), key=lambda path: path.stat().st_mtime, reverse=True)
     return [book.parent for book in books]

@@ -1,0 +1,92 @@
+"""Write tests/public_names.txt: every public name of Zehn, with its members and their signatures.
+
+    python scripts/public_names.py
+
+A test fails where the file is not what this would write, so that no name or signature changes by accident.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import zehn
+from zehn import errors
+
+GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "public_names.txt"
+HEAD = "Public names of Zehn, written by `make public-names` and checked by tests/test_public.py."
+_NOT_SHOWN = ("__post_init__", "__getattr__", "__dir__")
+
+
+def main() -> None:
+    """Write the file."""
+    GOLDEN.write_text(text(), encoding="utf-8")
+
+
+def text() -> str:
+    """Return all public names, a block each, errors last."""
+    blocks = ["\n".join(_described(name, getattr(zehn, name))) for name in zehn.__all__]
+    known = (value for _, value in sorted(vars(errors).items()) if inspect.isclass(value))
+    blocks += ["\n".join(f"zehn.errors.{_class_line(one)}" for one in known if one.__module__ == errors.__name__)]
+    return "\n\n".join([HEAD, *blocks]) + "\n"
+
+
+def _described(name: str, value: Any) -> Iterator[str]:
+    if inspect.isclass(value):
+        yield f"zehn.{_class_line(value)}"
+        seen: set[str] = set()
+        for one in value.__mro__:
+            if one.__module__.startswith("zehn."):
+                members = list(_members(one))
+                yield from (f"    {line}" for member, line in members if member not in seen)
+                seen.update(member for member, _ in members)
+    elif inspect.isfunction(value):
+        yield f"zehn.{name}{_signature(_found(value))}"
+    else:
+        yield f"zehn.{name}: {type(value).__name__}"
+
+
+def _class_line(one: type) -> str:
+    bases = ", ".join(base.__name__ for base in one.__bases__ if base is not object)
+    return f"{one.__name__}({bases})" if bases else one.__name__
+
+
+def _members(one: type) -> Iterator[tuple[str, str]]:
+    """Yield the fields, attributes, properties and methods that a class itself has, in the order of its source."""
+    for node in _found(one).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and _is_public(node.target.id):
+            default = f" = {ast.unparse(node.value)}" if node.value else ""
+            yield node.target.id, f"{node.target.id}: {ast.unparse(node.annotation)}{default}"
+        if isinstance(node, ast.FunctionDef) and _is_public(node.name):
+            kinds = [ast.unparse(decorator) for decorator in node.decorator_list]
+            yield node.name, f"{''.join(f'@{kind} ' for kind in kinds)}{node.name}{_signature(node)}"
+            if node.name == "__init__":
+                yield from ((name, name) for name in _attributes(node))
+
+
+def _attributes(made: ast.FunctionDef) -> list[str]:
+    """Return the public names that are given to ``self``."""
+    given = (node for node in ast.walk(made) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
+    return [node.attr for node in given if ast.unparse(node.value) == "self" and _is_public(node.attr)]
+
+
+def _is_public(name: str) -> bool:
+    return not name.startswith("_") or (name.startswith("__") and name not in _NOT_SHOWN)
+
+
+def _signature(node: Any) -> str:
+    return f"({ast.unparse(node.args)}) -> {ast.unparse(node.returns) if node.returns else 'None'}"
+
+
+def _found(value: Any) -> Any:
+    """Return what defines a class or function, as it is written: annotations at run time may be decorated."""
+    tree = ast.parse(Path(sys.modules[value.__module__].__file__ or "").read_text("utf-8"))
+    return next(node for node in tree.body if getattr(node, "name", None) == value.__name__)
+
+
+if __name__ == "__main__":
+    main()

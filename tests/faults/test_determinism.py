@@ -1,0 +1,75 @@
+"""The same seed on the same machine gives the same run, bit for bit, on one thread of the CPU; only times differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zehn import store
+
+from .conftest import TINY
+from .programs import IS_FULL, done
+
+TIMES = {"seconds", "finished", "started", "created", "images_per_second", "command"}
+"""What a run says of when and how fast it was made; and of where, which is part of the command."""
+MORE = (
+    "evolve.architectures=['dense']",
+    "evolve.n_train=100",
+    "evolve.n_queries=30",
+    "query.n_queries=4",
+    "query.distances=['euclidean', 'mahalanobis']",
+    "query.n_resamples=20",
+    "robust.n_train=100",
+    "robust.n_seen=200",
+    "robust.n_queries=20",
+    "robust.noise=[0.1]",
+    "robust.perspective=[0.5]",
+    "robust.n_shown=4",
+)
+
+
+def test_a_training_of_the_same_seed_is_the_same(tmp_path: Path) -> None:
+    models = []
+    for name in ("one", "other"):
+        done("train", "--preset", "smoke", *TINY, "--out", tmp_path / name)
+        models.append(store.load_model(tmp_path / name / "train/model.h5"))
+    assert untimed(tmp_path / "one/train/history.json") == untimed(tmp_path / "other/train/history.json")
+    one, other = models
+    assert one.weights.keys() == other.weights.keys()
+    assert all(one.weights[name].tobytes() == other.weights[name].tobytes() for name in one.weights)
+    assert one.code_covariance.tobytes() == other.code_covariance.tobytes()
+    assert one.graphs == other.graphs
+
+
+@pytest.mark.skipif(not IS_FULL, reason="two whole runs; python -m tests.faults makes them")
+def test_a_run_of_the_same_seed_is_the_same(tmp_path: Path) -> None:
+    words = [*TINY, *(word for setting in MORE for word in ("--set", setting))]
+    one, other = tmp_path / "one", tmp_path / "other"
+    for out in (one, other):
+        done("run", "--preset", "smoke", *words, "--out", out)
+    names = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file() and path.suffix != ".ckpt")
+    different = [str(name) for name in names if not is_same(one / name, other / name)]
+    # TensorBoard's log and the log of the pages hold times; the model file and the report hold them too
+    assert [name for name in different if "tfevents" not in name] == []
+
+
+def is_same(one: Path, other: Path) -> bool:
+    if one.suffix == ".json":
+        return bool(untimed(one) == untimed(other))
+    if one.suffix == ".h5":
+        return store.load_model(one).fingerprint == store.load_model(other).fingerprint
+    return one.suffix == ".pdf" or one.name == ".lock" or one.read_bytes() == other.read_bytes()
+
+
+def untimed(path: Path) -> Any:
+    """Return what a JSON file says but for times."""
+    return without_times(json.loads(path.read_text(encoding="utf-8")))
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_times(one) for name, one in value.items() if name not in TIMES}
+    return [without_times(one) for one in value] if isinstance(value, list) else value
