@@ -63,7 +63,7 @@ def is_there(path: Path, comparison: Comparison, case: Case, given: argparse.Nam
 def _played(comparison: Comparison, case: Case, given: argparse.Namespace) -> dict[str, Any]:
     print(f"{comparison.name} {_protocol.name_of(case)} …", flush=True)
     began, load = time.perf_counter(), _machine.load()
-    n_turns = given.turns or comparison.n_turns
+    n_turns = min(given.turns or comparison.n_turns, comparison.n_turns)
     seconds = given.seconds or comparison.seconds
     peers = _players.play(comparison, case, given.threads, n_turns, seconds, print)
     result = {

@@ -101,7 +101,8 @@ def _ingest(found: Found) -> list[str]:
     return [
         f"**Adding from JPEG files of {_KILOBYTES_A_FILE} kB**: {rate:,.0f} images/s here, {hours:,.0f} core hours, "
         f"{hours * PRICE:,.0f} $; {BILLION * _KILOBYTES_A_FILE / 1e9:,.0f} TB of files to read. Peak memory was "
-        f"{peaks[least]:,.0f} MB with {least:,} images and {peaks[most]:,.0f} MB with {most:,}."
+        f"{peaks[least]:,.0f} MB with {least:,} images and {peaks[most]:,.0f} MB with {most:,} (without the "
+        "processes that decode)."
     ]
 
 

@@ -15,10 +15,11 @@ from benchmarks.bench._protocol import Comparison, Goal
 Result = Mapping[str, Any]
 _HOW = """Zehn against what a user would pick instead. `make bench` measures and writes this page: nothing on it is
 written by hand. Each peer runs in a process of its own and is ready before the clock runs; all do the same work on the
-same cores with as many threads, by turns (A B C, B C A, …). What they answer is compared first, and who answers
-otherwise is left out. A figure is the median over all turns; "times as fast" is the other's median over Zehn's, with a
-95 % interval from drawing whole turns anew (bootstrap). Who stands "beside" is shown and is none of those whom the goal
-names. Raw figures are in `runs/bench/*/*.json`."""
+same cores with as many threads, by turns (A B C, B C A, …). What they answer is compared first where there is an
+answer (searches, distances, codes, collections), and who answers otherwise is left out. A figure is the median over
+all turns; "times as fast" is the other's median over Zehn's, with a 95 % interval from drawing whole turns anew
+(bootstrap; none from one turn). Who stands "beside" is shown and is none of those whom the goal names.
+Raw figures are in `runs/bench/*/*.json`."""
 _BUSY = 1.5
 """A load above so many programs a core makes a figure doubtful, and the page says so."""
 
@@ -76,13 +77,15 @@ def verdicts(comparison: Comparison, result: Result) -> Iterator[Verdict]:
         best = goal.over or _figures.best_of(result["peers"])
         theirs = result["peers"].get(best or "", {})
         if not theirs.get("turns"):
+            shown = _shown_speed(comparison, result, ours)
+            yield Verdict(name, shown, "not measured", "", _shown_goal(goal), is_met=False)
             continue
         ratio = _figures.times_as_fast(ours["turns"], theirs["turns"])
         yield Verdict(
             name,
             _shown_speed(comparison, result, ours),
             f"{theirs['title']}: {_shown_speed(comparison, result, theirs)}",
-            f"{ratio.value:.2f} × [{ratio.low:.2f}, {ratio.high:.2f}]",
+            _shown_ratio(ratio, " ×"),
             _shown_goal(goal),
             is_met=ratio.value >= (goal.ratio or 0),
         )
@@ -166,18 +169,34 @@ def _row(result: Result, name: str) -> str:
     one, zehn = result["peers"][name], result["peers"].get("zehn", {})
     middle, late = _figures.median(one["turns"]), _figures.p99(one["turns"])
     n_pieces = sum(len(turn) for turn in one["turns"])
+    n_done = one["facts"].get("n_done", result["n_items"])
+    processor = sum(one["processor_s"]) / n_pieces * result["n_items"] / n_done
     ratio = "–"
     if zehn.get("turns") and not name.startswith("zehn"):
         fast = _figures.times_as_fast(zehn["turns"], one["turns"])
-        ratio = f"{fast.value:.2f} [{fast.low:.2f}, {fast.high:.2f}]"
+        ratio = _shown_ratio(fast)
     cells = (
         shown_seconds(middle), shown_seconds(late) if late else "–",
-        shown_rate(result["n_items"] / middle), shown_seconds(sum(one["processor_s"]) / n_pieces), ratio,
-        shown_seconds(one["facts"].get("build_s", one["facts"]["ready_s"])), f"{one['peak_mb']:,.0f} MB",
+        shown_rate(result["n_items"] / middle), shown_seconds(processor), ratio,
+        shown_seconds(one["facts"].get("build_s", one["facts"]["ready_s"])), _shown_memory(one),
     )  # fmt: skip
-    n_done = one["facts"].get("n_done", result["n_items"])
-    beside = (" (beside)" if one["is_beside"] else "") + (f" ({n_done:,} only)" if n_done < result["n_items"] else "")
+    more = [
+        *(["beside"] if one["is_beside"] else []),
+        *([one["facts"]["precision"]] if "precision" in one["facts"] else []),
+        *([f"{n_done:,} only"] if n_done < result["n_items"] else []),
+    ]
+    beside = f" ({', '.join(more)})" if more else ""
     return f"| {one['title']}{beside} | {' | '.join(cells)} |"
+
+
+def _shown_ratio(ratio: _figures.Estimate, times: str = "") -> str:
+    within = f" [{ratio.low:.2f}, {ratio.high:.2f}]" if ratio.low < ratio.high else ", n = 1"
+    return f"{ratio.value:.2f}{times}{within}"
+
+
+def _shown_memory(one: Mapping[str, Any]) -> str:
+    """Return the worker's peak; a peer whose work is done by another process has none of its own."""
+    return f"{one['peak_mb']:,.0f} MB" if one["peak_mb"] > one["facts"]["before_mb"] else "–"
 
 
 def _growth(found: Sequence[tuple[Comparison, list[Result]]]) -> str:

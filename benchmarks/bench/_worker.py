@@ -9,12 +9,14 @@ import gc
 import json
 import os
 import platform
+import re
 import resource
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,7 +77,9 @@ def _processor_seconds() -> float:
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    """Return this process's own peak: ``ru_maxrss`` of a child begins with its parent's."""
+    known = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+    return int(known[1]) / 1e3 if known else 0.0
 
 
 def _versions() -> dict[str, str]:

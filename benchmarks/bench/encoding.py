@@ -35,7 +35,7 @@ def _work(encode: Encode, case: Case, **facts: Any) -> Work:
         encode(piece)
         return [(time.perf_counter() - began) * len(images) / len(piece)]
 
-    return Work(turn, lambda: {"codes": encode(images[:_N_CHECKED])}, facts)
+    return Work(turn, lambda: {"codes": encode(images[:_N_CHECKED])}, {**facts, "n_done": min(_MOST, len(images))})
 
 
 def _in_batches(run: Callable[[np.ndarray], np.ndarray]) -> Encode:

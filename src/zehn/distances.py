@@ -194,22 +194,27 @@ def _half_square(values: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "...
 
 
 def _directions(codes: Exact) -> Float64[np.ndarray, "n p"]:
-    lengths = np.linalg.norm(codes, axis=1, keepdims=True)
+    lengths = _lengths(codes)
     return _directed(codes, lengths, has_none=lengths == 0)
 
 
 def _centered_directions(codes: Exact) -> Float64[np.ndarray, "n p"]:
     centered = codes - codes.mean(axis=1, keepdims=True)
-    lengths = np.linalg.norm(centered, axis=1, keepdims=True)
     # what rounding leaves of equal numbers is no direction
-    return _directed(centered, lengths, has_none=np.ptp(codes, axis=1, keepdims=True) == 0)
+    return _directed(centered, _lengths(centered), has_none=np.ptp(codes, axis=1, keepdims=True) == 0)
+
+
+def _lengths(codes: Exact) -> Float64[np.ndarray, "n 1"]:
+    return np.sqrt(np.einsum("nd,nd->n", codes, codes))[:, None]
 
 
 def _directed(
     codes: Exact, lengths: Float64[np.ndarray, "n 1"], has_none: Bool[np.ndarray, "n 1"]
 ) -> Float64[np.ndarray, "n p"]:
-    unit = np.divide(codes, lengths, out=np.zeros_like(codes), where=~has_none)
-    return np.concatenate([unit, has_none], axis=1)
+    directed = np.empty((len(codes), codes.shape[1] + 1))
+    np.divide(codes, np.where(has_none, np.inf, lengths), out=directed[:, :-1])
+    directed[:, -1:] = has_none
+    return directed
 
 
 def _whitening(covariance: Float[np.ndarray, "d d"]) -> Float64[np.ndarray, "d d"]:
