@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; CI calls the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test check format lint types layers smoke bench fuzz docs docs-commands docs-licences docs-figures public-names wheel sbom clean
+.PHONY: help setup browser run test check format lint types layers smoke bench fuzz docs docs-commands docs-licences docs-figures public-names wheel sbom audit clean
 
 bin := .venv/bin
 ifeq ($(strip $(ZEHN_DATA)),)
@@ -83,4 +83,4 @@ fuzz: setup ## damaged files for every reader of outside bytes (ten minutes each
 	@$(bin)/python -m fuzz $(ARGS)
 
 clean: ## remove what builds and tests leave behind (not runs/, not data/)
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site sbom.json
+	@rm -rf .venv .venv-fuzz .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site sbom.json

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -22,11 +21,17 @@ OUT = Path("runs/fuzz")
 PYTHON = Path(".venv-fuzz/bin/python")
 _LEAST_S = 5.0
 _GRACE_S = 120.0
+_MOST_IN_VAIN = 3
+"""Deaths of one target at which it is given up, of processes that tried nothing or died at once."""
+_NOTED = 78
+"""How a process of ours exits that has kept what took too much memory."""
+_TAIL = 5_000
+"""Characters of the log that are kept of a death."""
 _printing = threading.Lock()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, fuzz, and return 1 where anything was found."""
+    """Parse, fuzz, and return 1 where anything was found, or nothing was tried."""
     given = _parse(arguments)
     chosen = given.targets or _targets.names()
     if given.seeds:
@@ -36,22 +41,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ThreadPoolExecutor(given.at_once) as pool:
         results = list(pool.map(lambda name: fuzz(name, 60 * given.minutes, given.out), chosen))
     print(_table(results))
-    return 1 if any(one["findings"] for one in results) else 0
+    return 1 if any(one["findings"] or not one["executions"] for one in results) else 0
 
 
 def fuzz(name: str, seconds: float, home: Path) -> dict[str, Any]:
-    """Fuzz one target for so long, in as many processes as it takes, and return and keep what came of it."""
+    """Fuzz one target for so long, in as many processes as it takes, and return and keep what came of it.
+
+    A target whose processes die at once is given up after a few.
+    """
     out = home / name
     shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    began, cpu_s, n_processes = time.monotonic(), 0.0, 0
-    while (left := seconds - (time.monotonic() - began)) > _LEAST_S:
-        cpu_s += _played(name, out, left)
+    (out / "findings").mkdir(parents=True)
+    began, cpu_s, n_processes, n_in_vain = time.monotonic(), 0.0, 0, 0
+    while (left := seconds - (time.monotonic() - began)) > _LEAST_S and n_in_vain < _MOST_IN_VAIN:
+        n_before, began_one = _n_executions(out), time.monotonic()
+        used_s, code = _played(name, out, left)
+        cpu_s += used_s
         n_processes += 1
-    findings = sorted(path.name for path in (out / "findings").glob("*") if path.suffix != ".txt")
+        n_in_vain += code != 0 and (_n_executions(out) == n_before or time.monotonic() - began_one < _LEAST_S)
+    findings = _findings(out)
     result = {
         "target": name,
-        "executions": int.from_bytes((out / "executions").read_bytes(), "little"),
+        "executions": _n_executions(out),
         "minutes": (time.monotonic() - began) / 60,
         "cpu_minutes": cpu_s / 60,
         "processes": n_processes,
@@ -63,21 +74,35 @@ def fuzz(name: str, seconds: float, home: Path) -> dict[str, Any]:
     return result
 
 
-def _played(name: str, out: Path, seconds: float) -> float:
-    """Run one process to its end or its crash, and return its seconds of processor time."""
+def _played(name: str, out: Path, seconds: float) -> tuple[float, int]:
+    """Run one process to its end or its death; return its seconds of processor time and its exit code.
+
+    A death of which the process itself noted nothing, as when the kernel kills it for its memory, is a finding too.
+    """
+    before = _findings(out)
     words = [str(PYTHON), "-m", "fuzz._worker", name, str(out), str(seconds)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     with (out / "log").open("ab") as log:
         process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, env=environment)
         ending = threading.Timer(seconds + _GRACE_S, process.kill)
         ending.start()
-        _, _, used = os.wait4(process.pid, 0)
+        _, status, used = os.wait4(process.pid, 0)
         ending.cancel()
-    return _seconds_of(used)
+    code = process.returncode = os.waitstatus_to_exitcode(status)
+    if code not in (0, _NOTED) and _findings(out) == before:
+        text = (out / "log").read_text(encoding="utf-8", errors="replace")[-_TAIL:]
+        (out / "findings" / f"died-{code}.txt").write_text(text, encoding="utf-8")
+    return used.ru_utime + used.ru_stime, code
 
 
-def _seconds_of(used: resource.struct_rusage) -> float:
-    return used.ru_utime + used.ru_stime
+def _findings(out: Path) -> list[str]:
+    """Return the names of what was found, each the name of an input, of a text about it, or of both."""
+    return sorted({path.name.removesuffix(".txt") for path in (out / "findings").iterdir()})
+
+
+def _n_executions(out: Path) -> int:
+    counter = out / "executions"
+    return int.from_bytes(counter.read_bytes(), "little") if counter.exists() else 0
 
 
 def _table(results: Sequence[dict[str, Any]]) -> str:

@@ -15,7 +15,9 @@ from typing import Any
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _NEVER = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect")
-_MOVING = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.chmod", "shutil.rmtree")
+_CHANGING = ("os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree")
+_MOVING = {"os.rename": slice(2), "os.symlink": slice(1, 2), "os.link": slice(1, 2)}
+"""What else changes the disk, and which of the two paths that it is given."""
 _HARMLESS = ("/dev/null",)
 _COMPILED = f"{os.sep}__pycache__{os.sep}"
 """Where Python itself writes when a module is first needed."""
@@ -77,10 +79,12 @@ def _on_event(event: str, given: tuple[Any, ...]) -> None:
         raise Escape(f"{event}{given[:2]}")
     if event == "open" and isinstance(given[2], int) and given[2] & _WRITING:
         _check(event, given[0])
-    elif event in _MOVING and not any(isinstance(one, int) and one > _STANDARD for one in given[-1:]):
-        _check(
-            event, given[0]
-        )  # relative to an open folder is what shutil.rmtree does, in the folder that it was given
+    elif event in _MOVING:
+        for path in given[_MOVING[event]]:
+            _check(event, path)
+    elif event in _CHANGING and not any(isinstance(one, int) and one > _STANDARD for one in given[-1:]):
+        # relative to an open folder is what shutil.rmtree does, in the folder that it was given
+        _check(event, given[0])
 
 
 def _check(event: str, path: Any) -> None:

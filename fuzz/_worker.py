@@ -13,17 +13,20 @@ import resource
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import atheris
 
 _INSTRUMENTED = [
     "zehn", "PIL", "zipfile", "tarfile", "tomllib", "gzip", "numpy.lib._format_impl", "numpy.lib._npyio_impl",
-    "h5py._hl", "sqlglot", "json", "starlette", "python_multipart", "torch.serialization",
-    "torch._weights_only_unpickler",
+    "h5py._hl", "sqlglot", "json", "starlette", "python_multipart",
 ]  # fmt: skip
+"""Packages, for atheris goes by what stands before the first dot."""
+_INSTRUMENTED_LATER = ("torch.serialization", "torch._weights_only_unpickler")
+"""Modules of a package that would take minutes as a whole."""
 _SLOW_S = 5.0
 _MOST_KB = 1024**2
 _HANG_S = 60
@@ -95,6 +98,14 @@ def _place_of(error: BaseException) -> str:
     return f"{Path(last.filename).parent.name}.{Path(last.filename).stem}.{last.lineno}"
 
 
+def _functions_of(module: ModuleType) -> Iterator[FunctionType]:
+    """Yield what a module defines: its functions, and the methods of its classes."""
+    for value in vars(module).values():
+        for one in vars(value).values() if isinstance(value, type) else (value,):
+            if isinstance(one, FunctionType) and one.__module__ == module.__name__:
+                yield one
+
+
 def main() -> None:
     """Fuzz."""
     name, out, seconds = sys.argv[1], Path(sys.argv[2]), int(float(sys.argv[3]))
@@ -102,6 +113,9 @@ def main() -> None:
         from fuzz import _targets
 
         target: Any = _targets.load(name)
+    for module in filter(None, map(sys.modules.get, _INSTRUMENTED_LATER)):
+        for function in _functions_of(module):
+            atheris.instrument_func(function)
     files = [path.read_bytes() for path in _targets.corpus(name)]
     for data in files:
         try:

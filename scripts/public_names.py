@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def _described(name: str, value: Any) -> Iterator[str]:
                 yield from (f"    {line}" for member, line in members if member not in seen)
                 seen.update(member for member, _ in members)
     elif inspect.isfunction(value):
-        yield f"zehn.{name}{_signature(_found(value))}"
+        yield f"zehn.{name}{_signature(_found(value), value)}"
     else:
         yield f"zehn.{name}: {type(value).__name__}"
 
@@ -59,11 +59,14 @@ def _members(one: type) -> Iterator[tuple[str, str]]:
     """Yield the fields, attributes, properties and methods that a class itself has, in the order of its source."""
     for node in _found(one).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and _is_public(node.target.id):
-            default = f" = {ast.unparse(node.value)}" if node.value else ""
+            known = isinstance(node.value, ast.Name | ast.Attribute)
+            written = repr(getattr(one, node.target.id)) if known else node.value and ast.unparse(node.value)
+            default = f" = {written}" if written else ""
             yield node.target.id, f"{node.target.id}: {ast.unparse(node.annotation)}{default}"
         if isinstance(node, ast.FunctionDef) and _is_public(node.name):
             kinds = [ast.unparse(decorator) for decorator in node.decorator_list]
-            yield node.name, f"{''.join(f'@{kind} ' for kind in kinds)}{node.name}{_signature(node)}"
+            signature = _signature(node, getattr(one, node.name))
+            yield node.name, f"{''.join(f'@{kind} ' for kind in kinds)}{node.name}{signature}"
             if node.name == "__init__":
                 yield from ((name, name) for name in _attributes(node))
 
@@ -78,8 +81,20 @@ def _is_public(name: str) -> bool:
     return not name.startswith("_") or (name.startswith("__") and name not in _NOT_SHOWN)
 
 
-def _signature(node: Any) -> str:
-    return f"({ast.unparse(node.args)}) -> {ast.unparse(node.returns) if node.returns else 'None'}"
+def _signature(node: Any, function: Any) -> str:
+    """Return a signature with annotations as they are written, and with the values of defaults, whatever names them."""
+    given = node.args
+    if given.defaults or any(given.kw_defaults):
+        known = inspect.signature(function).parameters
+        by_place = [*given.posonlyargs, *given.args]
+        given.defaults = [_default(known, one) for one in by_place[len(by_place) - len(given.defaults) :]]
+        pairs = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+        given.kw_defaults = [default and _default(known, one) for one, default in pairs]
+    return f"({ast.unparse(given)}) -> {ast.unparse(node.returns) if node.returns else 'None'}"
+
+
+def _default(known: Mapping[str, inspect.Parameter], argument: ast.arg) -> ast.Name:
+    return ast.Name(repr(known[argument.arg].default))
 
 
 def _found(value: Any) -> Any:

@@ -8,7 +8,11 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 python=${PYTHON:-$root/.venv/bin/python}
 
-(cd "$root" && "$python" -m hatchling build -t wheel -d "$place/dist" >/dev/null 2>&1)
+(cd "$root" && "$python" -m hatchling build -t wheel -d "$place/dist") >"$place/log" 2>&1 || {
+  cat "$place/log" >&2
+  echo "wheel: the build failed" >&2
+  exit 1
+}
 "$python" -m venv "$place/venv"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1 PIP_CONSTRAINT="$root/constraints.txt"
 "$place/venv/bin/pip" install "$place"/dist/zehn-*.whl

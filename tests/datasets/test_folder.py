@@ -335,6 +335,14 @@ def test_a_damaged_entry_is_made_anew(folder: Path, cache_path: Path, name: str,
     assert_array_equal(load(folder).images, expected)
 
 
+def test_an_entry_of_a_length_below_zero_is_made_anew(folder: Path, cache_path: Path) -> None:
+    fill(folder, 5)
+    expected = load(folder).images.copy()
+    (path,) = cache_path.glob("folders/*/*/images.npy")
+    path.write_bytes(path.read_bytes().replace(b"'shape': (5,", b"'shape':(-1,"))
+    assert_array_equal(load(folder).images, expected)
+
+
 def test_a_full_disk_is_told_and_leaves_nothing(
     folder: Path, cache_path: Path, full_disk: Callable[[int], Any]
 ) -> None:

@@ -15,7 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from zehn import distances, engines
-from zehn.engines import Engine, NewRecord, _database, _schema, _tables, embedded
+from zehn.engines import Engine, NewRecord, _database, _loading, _schema, _tables, embedded
 from zehn.errors import BusyError, CollectionError
 
 N_KILLS = int(os.environ.get("ZEHN_KILLS", "6"))
@@ -140,7 +140,7 @@ class TestWriters:
     def test_a_reader_that_is_far_behind_reads_all_anew(
         self, engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with engines.connect(path, read_only=True) as reader:
+        with engines.connect(path, read_only=True, options={"n_scanned": 0}) as reader:
             reader.search(some(1), 1, distances.get("euclidean"))
             monkeypatch.setattr(_tables, "_N_CHANGES", 4)
             for start in range(3):
@@ -167,8 +167,8 @@ class TestReadOnlyPlaces:
         engine.close()
         return path
 
-    def as_nobody(self, script: str, path: Path) -> str:
-        """Run a script as a user that may not write, and return what it prints."""
+    def as_nobody(self, script: str, path: Path, meanwhile: Callable[[], None] | None = None) -> str:
+        """Run a script as a user that may not write, and return what it prints; after its first line do something."""
         if os.geteuid() == 0:
             if shutil.which("setpriv") is None:
                 pytest.skip("root may write anywhere, and there is no setpriv to be another user")
@@ -177,16 +177,25 @@ class TestReadOnlyPlaces:
         path.parent.chmod(0o555)
         command = [sys.executable, "-c", script, str(path)]
         try:
-            answer = subprocess.run(
-                AS_NOBODY + command if os.geteuid() == 0 else command,
-                capture_output=True, text=True, check=False, env={**os.environ, "HOME": "/nowhere"},
-            )  # fmt: skip
+            with subprocess.Popen(
+                AS_NOBODY + command if os.geteuid() == 0 else command, env={**os.environ, "HOME": "/nowhere"},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            ) as child:  # fmt: skip
+                assert child.stdin is not None
+                assert child.stdout is not None
+                assert child.stderr is not None
+                said = child.stdout.readline()
+                if said and meanwhile is not None:
+                    meanwhile()
+                    child.stdin.write("go on\n")
+                    child.stdin.flush()
+                said, errors = said + child.stdout.read(), child.stderr.read()
         finally:
             path.parent.chmod(0o755)
-        if "Permission denied" in answer.stderr and "zehn" not in answer.stdout:
+        if "Permission denied" in errors and "zehn" not in said:
             pytest.skip("another user cannot run this Python")
-        assert answer.returncode == 0, answer.stderr
-        return answer.stdout
+        assert child.returncode == 0, errors
+        return said
 
     def test_a_collection_in_a_folder_that_cannot_be_written_to_is_searched(self, closed: Path) -> None:
         closed.chmod(0o444)
@@ -215,6 +224,107 @@ class TestReadOnlyPlaces:
             copy / "own.zehn",
         )
         assert "copy it together with its -wal file to a folder that can be written to" in said
+
+    def test_one_that_is_open_elsewhere_is_read_in_one_state(self, engine: Engine, path: Path) -> None:
+        engine.add(records(3_000, "more"), some(3_000), [b"x" * 200] * 3_000)
+        engine.close()
+        with engines.connect(path, options={"seconds_to_wait": 0.1}) as writer:
+            writer.compact()
+            assert path.with_name("own.zehn-wal").stat().st_size == 0
+
+            def change() -> None:
+                writer.remove(range(0, 3_050, 2))
+                writer.add(records(1_000, "late"), some(1_000), [b"y" * 3_000] * 1_000)
+                writer.compact()
+
+            said = self.as_nobody(
+                "import sys; from zehn import engines\n"
+                "engine = engines.connect(sys.argv[1], read_only=True)\n"
+                "walk = engine.walk_codes(n_batch=10); ids = [record.id for record in next(walk)[0]]\n"
+                "print('zehn', flush=True); input()\n"
+                "ids += [record.id for batch, _ in walk for record in batch]\n"
+                "print(ids == list(range(3050)), len(engine))\n",
+                path, change,
+            )  # fmt: skip
+            assert said == "zehn\nTrue 2525\n"
+
+    @pytest.fixture
+    def unshared(self, closed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+        """Read it as if there were no room for the file by which it is shared."""
+        os.utime(closed, ns=(10**18, 10**18))  # clocks of files are coarse
+        monkeypatch.setattr(_database, "_free_bytes", lambda _: 0)
+        with engines.connect(closed, read_only=True) as reader:
+            yield reader
+
+    @staticmethod
+    def halve(path: Path) -> None:
+        with engines.connect(path) as writer:
+            writer.remove(range(25))
+
+    def test_a_walk_during_which_it_was_written_to_says_so(self, unshared: Engine, closed: Path) -> None:
+        walk = unshared.walk(n_batch=10)
+        assert len(next(walk)) == 10
+        self.halve(closed)
+        with pytest.raises(BusyError, match="was written to meanwhile; give the same command again"):
+            list(walk)
+        assert (len(unshared), unshared.verify()) == (25, [])
+
+    def test_a_backup_during_which_it_was_written_to_is_none(
+        self, unshared: Engine, closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def disturbed(connection: _database.Connection, copy: sqlite3.Connection) -> None:
+            self.halve(closed)
+            sqlite3.Connection.backup(connection, copy)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(_database.Connection, "backup", disturbed, raising=False)
+            with pytest.raises(BusyError, match="was written to meanwhile"):
+                unshared.backup(str(tmp_path / "backup.zehn"))
+        assert not [entry for entry in tmp_path.iterdir() if "backup" in entry.name]
+        unshared.backup(str(tmp_path / "backup.zehn"))
+
+    def test_codes_read_while_it_was_written_to_are_not_kept(
+        self, unshared: Engine, closed: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        load = _loading.load
+
+        def disturbed(*given: Any) -> Any:
+            ids, codes = load(*given)
+            self.halve(closed)
+            return ids, 0 * codes
+
+        with monkeypatch.context() as patched:
+            patched.setattr(_loading, "load", disturbed)
+            with pytest.raises(BusyError, match="was written to meanwhile"):
+                unshared.all_codes()
+        ids, codes = unshared.all_codes()
+        assert ids.tolist() == list(range(25, 50))
+        np.testing.assert_array_equal(codes, some(50)[25:])
+
+    def test_a_snapshot_that_cannot_be_kept_says_so(self, unshared: Engine, closed: Path) -> None:
+        def read_twice() -> None:
+            with unshared.snapshot():
+                assert len(unshared) == 50
+                self.halve(closed)
+                len(unshared)
+
+        with pytest.raises(BusyError, match="was written to meanwhile"):
+            read_twice()
+        assert len(unshared) == 25
+
+    def test_what_a_killed_writer_left_does_not_hinder_reading(self, closed: Path) -> None:
+        # an empty log, with the file by which it was shared, without it and with a piece of it
+        for n_bytes in (32_768, 0, 4_096):
+            path = closed.with_name("own.zehn-shm")
+            path.write_bytes(b"\0" * n_bytes)
+            closed.with_name("own.zehn-wal").write_bytes(b"")
+            said = self.as_nobody(
+                "import sys; from zehn import engines; print('zehn')\n"
+                "engine = engines.connect(sys.argv[1], read_only=True)\n"
+                "print(len(engine), engine.verify(), [len(batch) for batch in engine.walk()])",
+                closed,
+            )
+            assert said == "zehn\n50 [] [50]\n", n_bytes
 
 
 class TestFullDisks:
@@ -371,6 +481,12 @@ class TestFiles:
                 assert again.verify()
         except CollectionError as error:
             assert "restore a backup" in str(error) or "make the file" in str(error)  # noqa: PT017
+
+    @pytest.mark.parametrize("wrong", ["cat", 1.5, None, b"1"])
+    def test_ids_of_a_damaged_index_are_refused(self, wrong: Any) -> None:
+        assert _tables.sorted_ids(iter([(3,), (1,)])).tolist() == [1, 3]
+        with pytest.raises(CollectionError, match="an index of the collection is damaged"):
+            _tables.sorted_ids([(1,), (wrong,)])
 
     def test_a_file_with_statements_of_its_own_is_refused(self, engine: Engine, path: Path) -> None:
         engine.close()

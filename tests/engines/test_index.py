@@ -195,6 +195,73 @@ def test_codes_struck_out_and_a_tail_beside_the_tree(metric: str, n_dimensions: 
     assert len(index) == len(kept)
 
 
+def check(index: Index, queries: Any, ids: Any, codes: Any) -> None:
+    """Among all codes, and among some of them, the answers are those of sorting."""
+    for among in (None, ids[::3].copy()):
+        kept = slice(None) if among is None else np.isin(ids, among)
+        found_ids, distances = index.search(queries, 9, among=among)
+        expected_ids, expected = by_sorting(queries, ids[kept], codes[kept], 9, "l2")
+        np.testing.assert_array_equal(found_ids, expected_ids)
+        np.testing.assert_allclose(distances, expected, rtol=1e-6, atol=1e-9)
+    assert len(index) == len(ids)
+
+
+def test_what_comes_and_goes_before_the_tree_is_right_in_it() -> None:
+    codes = np.random.default_rng(2).normal(size=(900, 4)).astype(np.float32)
+    index = filled(codes[300:600], np.arange(300, 600), n_scanned=16)
+    left = np.ones(900, bool)
+    for first in (0, 600):
+        index.search(codes[:4], 2)
+        index.add(np.arange(first, first + 300), codes[first : first + 300])
+        gone = np.arange(first + 50, first + 100)
+        index.remove(gone)
+        left[gone] = False
+    before = index._tree
+    check(index, codes[:40], np.flatnonzero(left), codes[left])
+    assert (before, index._tree is not None) == (None, True)
+    index.remove(np.arange(700, 750))
+    left[700:750] = False
+    check(index, codes[:40], np.flatnonzero(left), codes[left])
+
+
+def test_changes_before_the_tree_do_not_put_it_off_for_ever() -> None:
+    codes = np.random.default_rng(2).normal(size=(100, 4)).astype(np.float32)
+    index = filled(codes[:50], n_scanned=16)
+    for number in range(50, 70):
+        index.search(codes[number][None], 1)
+        index.add(np.array([number]), codes[number][None])
+    assert index._tree is not None
+
+
+@pytest.mark.parametrize("n_gone", [0, 60])
+def test_growing_that_is_interrupted_changes_nothing(n_gone: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = np.random.default_rng(3).normal(size=(500, 4)).astype(np.float32)
+    index, ids, gone = filled(codes), np.arange(500), np.arange(20, 20 + n_gone)
+    grown, calls = Index._grown, iter(range(100))
+
+    def interrupted(*index_and_codes: Any) -> Any:
+        if next(calls) == 1:
+            raise MemoryError("no room for the second tree")
+        return grown(*index_and_codes)
+
+    def refused(*_: Any) -> None:
+        raise MemoryError("no room for the codes")
+
+    if n_gone:
+        with monkeypatch.context() as patched:
+            patched.setattr(Index, "_merge", refused)
+            with pytest.raises(MemoryError, match="for the codes"):
+                index.remove(gone)
+        ids, codes = np.delete(ids, gone), np.delete(codes, gone, axis=0)
+    monkeypatch.setattr(Index, "_grown", interrupted)
+    with pytest.raises(MemoryError, match="for the second tree"):
+        index.search(codes[:1], 1)
+    check(index, codes[:30], ids, codes)
+    index.remove(ids[::7])
+    kept = np.isin(ids, ids[::7], invert=True)
+    check(index, codes[:30], ids[kept], codes[kept])
+
+
 def test_everything_may_go_and_come_back() -> None:
     codes = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
     index = filled(codes)

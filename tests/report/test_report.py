@@ -60,7 +60,10 @@ def test_a_whole_run_becomes_a_whole_report(make_run: MakeRun) -> None:
 
 @pytest.mark.parametrize(
     ("gpu", "expected"),
-    [(None, "gives the same model and the same figures, bit for bit"), ("H200", "what the GPU adds in no fixed order")],
+    [
+        (None, "train.precision given, not auto, training gives the same weights, bit for bit"),
+        ("H200", "what the GPU adds in no fixed order"),
+    ],
 )
 def test_the_report_says_what_differs_across_machines(gpu: str | None, expected: str, make_run: MakeRun) -> None:
     text = read(write_report(make_run(gpu=gpu)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,15 @@ def test_what_was_used_longest_ago_is_dropped(monkeypatch: pytest.MonkeyPatch) -
         False,
         True,
     ]
+
+
+@pytest.mark.parametrize("length", [-1, 2**64])
+def test_an_array_of_an_impossible_length_is_made_anew(length: int) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<i8", "fortran_order": False, "shape": (length,)})
+    with zipfile.ZipFile(keep("damaged", 0), "w") as file:
+        file.writestr("a.npy", header.getvalue())
+    assert cache.read("maps", "damaged") is None
 
 
 def test_other_kinds_and_what_others_keep_there_stay(monkeypatch: pytest.MonkeyPatch) -> None:

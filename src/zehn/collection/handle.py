@@ -30,7 +30,7 @@ class Handle:
         return len(self.engine)
 
     def __repr__(self) -> str:
-        return f"Collection({self.name!r}, {len(self):,} images)"
+        return f"{type(self).__name__}({self.name!r}, {len(self):,} images)"
 
     @property
     def model(self) -> store.Model:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from zehn.datasets import _places
+from zehn.datasets._checksums import REMEDY
 from zehn.errors import DataError
 
 logger = logging.getLogger("zehn")
@@ -35,7 +36,7 @@ def unpack(archive_path: Path, folder: Path, wanted: Iterable[str]) -> None:
             _extract(archive_path, staging_path, folder.name, set(wanted))
             _put_in_place(staging_path, folder)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError) as error:
-        raise DataError(f"{archive_path} is damaged: {error}; delete it and fetch it again") from error
+        raise DataError(f"{archive_path} is damaged: {error}; {REMEDY}") from error
     except OSError as error:
         raise DataError(
             f"cannot unpack {archive_path} into {folder}: {error.strerror or error}; "
@@ -55,7 +56,7 @@ def _extract(archive_path: Path, staging_path: Path, top: str, wanted: set[str])
                     shutil.copyfileobj(source, file)
                 missing.remove(name)
     if missing:
-        raise DataError(f"{archive_path} lacks {', '.join(sorted(missing))}; delete it and fetch it again")
+        raise DataError(f"{archive_path} lacks {', '.join(sorted(missing))}; {REMEDY}")
 
 
 def _check_member(archive_path: Path, member: tarfile.TarInfo, top: str) -> None:
@@ -63,8 +64,7 @@ def _check_member(archive_path: Path, member: tarfile.TarInfo, top: str) -> None
     inside = not path.is_absolute() and ".." not in path.parts and path.parts[:1] == (top,)
     if not inside or not (member.isreg() or member.isdir()) or member.size > _MOST_MEMBER_BYTES:
         raise DataError(
-            f"{archive_path} holds {member.name!r}, which does not belong there; nothing was unpacked from it: "
-            "delete it and fetch it again"
+            f"{archive_path} holds {member.name!r}, which does not belong there; nothing was unpacked from it: {REMEDY}"
         )
     if hasattr(tarfile, "data_filter"):  # Python from 3.11.4 on; the check above is the stricter one
         tarfile.data_filter(member, str(archive_path.parent))

@@ -34,8 +34,8 @@ _FILES_PER_BATCH = 256
 _IMAGES_PER_COPY = 4096
 _KEY_DIGITS = 32
 _DAMAGED = (
-    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AttributeError, zipfile.BadZipFile,
-    tokenize.TokenError,
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AttributeError, OverflowError,
+    zipfile.BadZipFile, tokenize.TokenError,
 )  # fmt: skip
 """What comes of a damaged entry."""
 _ARRAY_NAME, _INDEX_NAME = "images.npy", "index.json"

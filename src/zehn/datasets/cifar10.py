@@ -185,9 +185,7 @@ def _read_batches(folder: Path) -> tuple[UInt8[np.ndarray, "n 32 32 3"], Int64[n
             x[rows] = batch[b"data"].reshape(_N_PER_BATCH, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
             y[rows, 0] = batch[b"labels"]
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"{folder / name} is not a batch of CIFAR-10: {error}; delete it and fetch it again"
-            ) from error
+            raise DataError(f"{folder / name} is not a batch of CIFAR-10: {error}; {_checksums.REMEDY}") from error
     return x, y
 
 
@@ -195,6 +193,4 @@ def _class_names(meta: Mapping[bytes, Any], path: Path) -> tuple[str, ...]:
     try:
         return tuple(name.decode("ascii") for name in meta[b"label_names"])
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} does not name the classes of CIFAR-10: {error}; delete it and fetch it again"
-        ) from error
+        raise DataError(f"{path} does not name the classes of CIFAR-10: {error}; {_checksums.REMEDY}") from error

@@ -141,7 +141,7 @@ def _read(folder: Path, file: _File) -> UInt8[np.ndarray, "..."]:
     data = _idx.read_content(path, file.n_bytes)
     if len(data) < file.n_bytes:
         raise ChecksumError(
-            f"{path} is cut short: expected {file.n_bytes:,} bytes, came {len(data):,}; delete it and fetch it again"
+            f"{path} is cut short: expected {file.n_bytes:,} bytes, came {len(data):,}; {_checksums.REMEDY}"
         )
     _checksums.compare(path, _checksums.md5_of(data), file.md5)
     return _idx.parse(data, path)

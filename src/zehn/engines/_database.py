@@ -23,6 +23,8 @@ _LEAST_FREE = 1_000_000
 """With fewer bytes left on a disk, an I/O error is taken for a full one."""
 _LEAST_TO_SHARE = 65_536
 """With fewer bytes left on a disk, there is no room for the file by which readers and writers share a collection."""
+_LEAST_SHARED = 32_768
+"""That file is at least as large where it is in use."""
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """What a file system says that knows no hard links."""
 _SETTINGS = (
@@ -32,6 +34,13 @@ _SETTINGS = (
     "PRAGMA trusted_schema = OFF",  # a file from outside is data
     "PRAGMA cell_size_check = ON",
 )
+
+
+class Connection(sqlite3.Connection):
+    """A connection that may read a file without locks, as one that nobody writes to."""
+
+    frozen: tuple[int, int] | None = None
+    """Size and time of that file when it was opened so."""
 
 
 class Database:
@@ -49,8 +58,7 @@ class Database:
         self.path, self.read_only, self._seconds = path, read_only, seconds_to_wait
         self._lock, self._process = threading.RLock(), os.getpid()
         self._within_snapshot: int | None = None
-        self._frozen: tuple[int, int, int] | None = None
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
         _check_header(path)
         if not read_only and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
             raise CollectionError(
@@ -68,18 +76,19 @@ class Database:
                 raise
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection for reading; all that is read in the block is of one state."""
+    def reading(self) -> Iterator[Connection]:
+        """Give the connection for reading; all that is read in the block is of one state, or a BusyError is raised."""
         with self._lock, self.said():
             connection = self._checked()
             if connection.in_transaction:
                 yield connection
                 return
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                _end(connection)
+            with self._unchanged(connection):
+                connection.execute("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    _end(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -94,7 +103,7 @@ class Database:
                 self._within_snapshot = before
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[Connection]:
         """Give the connection for one transaction: all of it is on disk after the block, nothing if it raises.
 
         Raises:
@@ -114,16 +123,29 @@ class Database:
                 _end(connection)
 
     @contextmanager
-    def walking(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection of its own whose state stays while the file is written to; the snapshot's within one."""
+    def walking(self) -> Iterator[Connection]:
+        """Give a connection of its own whose state stays while the file is written to; the snapshot's within one.
+
+        A BusyError is raised at the end of the block where that state could not be kept.
+        """
         with self.said():
             if self._within_snapshot == threading.get_ident():
                 yield self._checked()
                 return
-            self._checked()
-            with closing(self._open()) as connection:
+            self._own()
+            with closing(self._open()) as connection, self._unchanged(connection):
                 connection.execute("BEGIN")
                 yield connection
+
+    def check_unchanged(self, connection: Connection) -> None:
+        """Refuse what a connection has read if the file was written to that nobody was thought to write to.
+
+        Raises:
+            BusyError: it was.
+
+        """
+        if connection.frozen is not None and connection.frozen != _status(self.path):
+            raise BusyError(f"{self.path} was written to meanwhile; give the same command again")
 
     def check_writable(self) -> None:
         """Refuse to write where that cannot be.
@@ -151,10 +173,13 @@ class Database:
 
         Raises:
             CollectionError: a file is there, or cannot be written.
+            BusyError: the collection was written to meanwhile.
 
         """
-        with self.walking() as connection, _appearing(target) as beside, closing(sqlite3.connect(beside)) as copy:
-            connection.backup(copy)
+        with self.walking() as connection, _appearing(target) as beside:
+            with closing(sqlite3.connect(beside)) as copy:
+                connection.backup(copy)
+            self.check_unchanged(connection)
 
     def n_bytes(self) -> int:
         """Return how large the file and its log are."""
@@ -184,36 +209,53 @@ class Database:
         except UnicodeDecodeError as error:  # SQLite quotes a damaged schema, and Python cannot read what it says
             raise CollectionError(f"{self.path} is damaged ({error}); restore a backup") from error
 
-    def _checked(self) -> sqlite3.Connection:
+    def _own(self) -> Connection:
         if self._connection is None:
             raise CollectionError(f"{self.path} was closed; open it again")
         if self._process != os.getpid():
             raise CollectionError(f"{self.path} was opened by another process; every process opens its own")
-        if self._frozen is not None and self._frozen != self._stamp():
-            # it was opened as a file that nobody writes to, and somebody did
-            self._connection.close()
-            self._connection = self._open()
         return self._connection
 
-    def _open(self) -> sqlite3.Connection:
-        # nobody can write where there is no room either, and without that file SQLite would not even read
+    def _checked(self) -> Connection:
+        connection = self._own()
+        if connection.in_transaction:
+            self.check_unchanged(connection)
+        elif connection.frozen is not None and (connection.frozen != _status(self.path) or self._is_shared()):
+            # it was opened as a file that nobody writes to, and somebody does
+            connection.close()
+            self._connection = connection = self._open()
+        return connection
+
+    @contextmanager
+    def _unchanged(self, connection: Connection) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            # what seemed damaged may have been half written
+            self.check_unchanged(connection)
+            raise
+        self.check_unchanged(connection)
+
+    def _open(self) -> Connection:
+        # who cannot make the file by which a collection is shared reads without locks, as long as nobody else shares it
         can_share = os.access(self.path.parent, os.W_OK) and _free_bytes(self.path) >= _LEAST_TO_SHARE
-        stamp = self._stamp()
-        self._frozen = stamp if self.read_only and not can_share and stamp[0] == 0 else None
-        mode = "rw" if not self.read_only else "ro" if self._frozen is None else "ro&immutable=1"
+        status = _status(self.path)
+        is_frozen = self.read_only and not can_share and not self._is_shared()
+        mode = "rw" if not self.read_only else "ro&immutable=1" if is_frozen else "ro"
         address = f"file:{quote(os.fsencode(self.path.absolute()))}?mode={mode}"
         connection = sqlite3.connect(
-            address, uri=True, timeout=self._seconds, isolation_level=None, check_same_thread=False
+            address, uri=True, timeout=self._seconds, isolation_level=None, check_same_thread=False, factory=Connection
         )
+        connection.frozen = status if is_frozen else None
         connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
         for setting in _SETTINGS:
             connection.execute(setting)
         return connection
 
-    def _stamp(self) -> tuple[int, int, int]:
-        """Return the size of the log, nothing where there is none, and the size and the time of the file."""
-        log, file = (_status(path) for path in (_beside(self.path, "-wal"), self.path))
-        return log[0], *file
+    def _is_shared(self) -> bool:
+        """Say whether something is in the log, or somebody has the file open for writing; or did when it was killed."""
+        log, shared = (_status(_beside(self.path, ending))[0] for ending in ("-wal", "-shm"))
+        return log > 0 or shared >= _LEAST_SHARED
 
     def _check_schema(self) -> None:
         """Refuse a file that would run statements of its own."""

@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from zehn.engines import _tables
-from zehn.engines._given import check_codes, check_there
+from zehn.engines._given import check_codes, check_there, path_taken, paths_alike
 from zehn.engines._protocol import NewRecord, Record
-from zehn.errors import InputError
 
 
 def add(
@@ -70,8 +69,8 @@ def touch(connection: Connection, records: Sequence[Record]) -> None:
     connection.executemany(aside, ((id_,) for id_ in ids))
     taken = _tables.ids_of(connection, [record.path for record in records])
     if taken:
-        raise InputError(f"another image has the path {next(iter(taken))!r}; remove it first")
+        raise path_taken(next(iter(taken)))
     try:
         _tables.put_images(connection, ids, records)
     except IntegrityError as error:
-        raise InputError("two images cannot have one path; give every image its own") from error
+        raise paths_alike() from error

@@ -115,3 +115,13 @@ def paths_of(
         twice = next(path for place, path in enumerate(paths) if path in paths[:place])
         raise InputError(f"path {twice!r} is given twice; add every image once")
     return paths
+
+
+def path_taken(path: bytes) -> InputError:
+    """Return what refuses a path that another image has."""
+    return InputError(f"another image has the path {path!r}; remove it first")
+
+
+def paths_alike() -> InputError:
+    """Return what refuses one path for two images."""
+    return InputError("two images cannot have one path; give every image its own")

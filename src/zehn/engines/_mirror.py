@@ -168,7 +168,8 @@ class Mirror:
         ) -> Float32[np.ndarray, "q m"]:
             places = np.searchsorted(self.ids, ids.ravel())
             codes = self.codes[places].astype(np.float64)
-            prepared = distance.prepare(codes).reshape(*ids.shape, -1)
+            prepared = distance.prepare(codes)
+            prepared = prepared.reshape(*ids.shape, prepared.shape[1])  # not -1: there may be no candidates
             return _finished(prepared - asked[rows][:, None], distance)
 
         return measured

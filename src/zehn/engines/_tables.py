@@ -74,12 +74,10 @@ def count_labels(connection: Connection) -> dict[str | None, int]:
 
 
 def sorted_ids(rows: Iterable[tuple[Any, ...]]) -> Int64[np.ndarray, " n"]:
-    try:
-        ids = np.fromiter((id_ for (id_,) in rows), np.int64)
-    except TypeError as error:  # what an index gives that is damaged
-        raise CollectionError("an index of the collection is damaged; restore a backup") from error
-    ids.sort()
-    return ids
+    given = [row[0] for row in rows]
+    if not {*map(type, given)} <= {int}:  # what an index gives that is damaged
+        raise CollectionError("an index of the collection is damaged; restore a backup")
+    return np.sort(np.array(given, np.int64))
 
 
 def record(row: Sequence[Any]) -> Record:
@@ -168,7 +166,7 @@ def set_facts(connection: Connection, facts: Mapping[str, str | None]) -> None:
 
 
 def check_facts(connection: Connection, expected: Mapping[str, str]) -> None:
-    _given.check_facts(dict(connection.execute("SELECT name, value FROM facts")), expected)
+    _given.check_facts(facts_of(connection) if expected else {}, expected)
 
 
 def attach(connection: Connection, attachments: Mapping[str, bytes | None]) -> None:

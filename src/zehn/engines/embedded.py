@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from sqlite3 import Connection
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from jaxtyping import Float, Float32, Float64, Int, Int64
 
 from zehn.distances import Distance
 from zehn.engines import _database, _entries, _filter, _index, _loading, _schema, _tables
+from zehn.engines._database import Connection
 from zehn.engines._given import check_codes, check_dimensions, check_encoded, check_pairs, check_there, paths_of
 from zehn.engines._mirror import Mirror
 from zehn.engines._protocol import N_BATCH, Neighbors, NewRecord, Record, Reencoding
@@ -38,6 +38,8 @@ class Options:
     """Codes of at most so many dimensions go into a kd-tree; with more, a scan is quicker."""
     leaf_size: int = 64
     """Codes in a leaf of the tree."""
+    n_scanned: int = 16
+    """So many queries are answered by scans before a tree is grown."""
     approximation: float = 0.5
     """How much farther the hits of an approximate search may be, as a share of the true distance."""
 
@@ -368,8 +370,8 @@ class Engine:
             condition = _tables.condition(where)
             # by the images' own order: an index on a column would give them in another
             chosen = connection.execute(f"SELECT id FROM images WHERE {condition.sql}", _tables.bound(condition))
-            ids = _tables.sorted_ids(chosen)
-            kept = (version, ids)
+            kept = (version, _tables.sorted_ids(chosen))
+            self._database.check_unchanged(connection)
         while len(self._filtered) >= _N_FILTERS:
             del self._filtered[next(iter(self._filtered))]
         self._filtered[where] = kept
@@ -380,12 +382,13 @@ class Engine:
         state = _tables.state_of(connection)
         if self._mirror is None or self._seen is None or not _loading.can_follow(connection, self._seen, state):
             # the old one is let go first, so that memory holds only one
-            self._mirror = None
-            index = _index.Options(self._options.max_tree_dimensions, self._options.leaf_size)
+            self._mirror = self._seen = None
+            index = _index.Options(self._options.max_tree_dimensions, self._options.leaf_size, self._options.n_scanned)
             self._mirror = Mirror(*_loading.load(connection, state), index, self._options.approximation)
         elif state.last_change > self._seen.last_change:
             # where that is interrupted, the codes are of neither state: all are read again
             seen, self._seen = self._seen, None
             _loading.follow(connection, self._mirror, seen, state)
+        self._database.check_unchanged(connection)
         self._seen = state
         return self._mirror

@@ -7,7 +7,7 @@ from typing import Any
 
 from zehn.measures.names import MEAN_AP, PRECISION
 
-HEADLINE, TIE_BREAK, TIME = PRECISION, MEAN_AP, "ms_per_query"
+DECIDING, TIE_BREAK, TIME = PRECISION, MEAN_AP, "ms_per_query"
 """What decides, in this order."""
 
 _SIGNIFICANCE = 0.05
@@ -26,9 +26,9 @@ def recommend(comparison: Comparison) -> str:
     scores = comparison["scores"]
     if len(scores) == 1:
         return f"Only {next(iter(scores))} was measured, so there is nothing to choose between."
-    if any(values[HEADLINE] is None for values in scores.values()):
+    if any(values[DECIDING] is None for values in scores.values()):
         return _advise_without_labels(comparison)
-    level = _lead(comparison, list(scores), HEADLINE)
+    level = _lead(comparison, list(scores), DECIDING)
     finalists = _lead(comparison, level, TIE_BREAK)
     chosen = min(finalists, key=lambda name: scores[name][TIME])
     sentences = (
@@ -71,10 +71,10 @@ def _find(comparison: Comparison, a: str, b: str, measure: str) -> tuple[float, 
 
 
 def _praise(scores: Mapping[str, Any], chosen: str, level: Sequence[str]) -> str:
-    found = scores[chosen][HEADLINE]
+    found = scores[chosen][DECIDING]
     place = "the most of all" if len(level) == 1 else "and no other distance finds more by more than chance"
     return (
-        f"Use {chosen}: {_percent(found['mean'], 1)} of its ten nearest are of the query's class ({HEADLINE} "
+        f"Use {chosen}: {_percent(found['mean'], 1)} of its ten nearest are of the query's class ({DECIDING} "
         f"{found['mean']:.4f}, 95 % interval {found['low']:.4f} to {found['high']:.4f}), {place}."
     )
 
@@ -92,7 +92,7 @@ def _explain(scores: Mapping[str, Any], chosen: str, level: Sequence[str], final
 def _tell_worse(comparison: Comparison, chosen: str, level: Sequence[str]) -> str:
     """Tell of the distances that are behind the one of the highest P@10, with the p-values that decided it."""
     scores, best = comparison["scores"], level[0]
-    lags = {name: _find(comparison, name, best, HEADLINE) for name in scores if name != best}
+    lags = {name: _find(comparison, name, best, DECIDING) for name in scores if name != best}
     p_values = _correct({name: p_value for name, (_, p_value) in lags.items()})
     worse = sorted((name for name in lags if name not in level), key=lambda name: lags[name][0], reverse=True)
     if not worse:
@@ -103,11 +103,11 @@ def _tell_worse(comparison: Comparison, chosen: str, level: Sequence[str]) -> st
 
 
 def _weigh(scores: Mapping[str, Any], chosen: str) -> str:
-    last = min(scores, key=lambda name: scores[name][HEADLINE]["mean"])
-    spread = scores[chosen][HEADLINE]["mean"] - scores[last][HEADLINE]["mean"]
+    last = min(scores, key=lambda name: scores[name][DECIDING]["mean"])
+    spread = scores[chosen][DECIDING]["mean"] - scores[last][DECIDING]["mean"]
     if spread < _SMALL_SPREAD:
         return f"Only {spread:.4f} lie between it and the last, {last}: the code matters more than the distance."
-    return f"The last, {last}, gives away {spread:.4f} of {HEADLINE}, so the choice matters."
+    return f"The last, {last}, gives away {spread:.4f} of {DECIDING}, so the choice matters."
 
 
 def _tell_overlap(comparison: Comparison, chosen: str) -> str:

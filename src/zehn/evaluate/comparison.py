@@ -20,8 +20,6 @@ from zehn.measures.names import PAIRED
 from zehn.progress import Progress
 from zehn.store import Model
 
-"""What two distances, or two models, are compared by."""
-
 
 def compare_distances(  # noqa: PLR0913 - most have defaults
     codes: Float[np.ndarray, "n d"],

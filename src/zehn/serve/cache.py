@@ -25,8 +25,8 @@ _N_DIGITS = 32
 _N_KEPT = 50
 """Files of one kind; of more, those that were used longest ago are dropped."""
 _DAMAGED = (
-    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
-    struct.error, tokenize.TokenError,
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, OverflowError,
+    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError,
 )  # fmt: skip
 
 

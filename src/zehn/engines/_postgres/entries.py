@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from zehn.engines._given import check_codes, check_there
+from zehn.engines._given import check_codes, check_there, path_taken, paths_alike
 from zehn.engines._postgres import tables
 from zehn.engines._postgres.shards import Connection
 from zehn.engines._protocol import NewRecord, Record
-from zehn.errors import InputError
 
 
 def add(
@@ -77,9 +76,9 @@ def touch(connection: Connection, records: Sequence[Record]) -> None:
     there = tables.found(connection, paths)
     taken = next((path for path, one in there.items() if one.id not in by_id), None)
     if taken is not None:
-        raise InputError(f"another image has the path {taken!r}; remove it first")
+        raise path_taken(taken)
     if len(set(paths)) < len(paths):
-        raise InputError("two images cannot have one path; give every image its own")
+        raise paths_alike()
     tables.forget(connection, ("images",), list(by_id))
     added = [record.added for record in before]
     tables.put_images(connection, list(by_id), list(by_id.values()), added)

@@ -8,7 +8,7 @@ from typing import Any
 from zehn.report.wording import count, decimal, duration, full, listed, mean, percent, plural
 
 NOISE, PERSPECTIVE = "gaussian_noise", "perspective"
-HEADLINE = {NOISE: 0.10, PERSPECTIVE: 0.5}
+SHOWN_STRENGTH = {NOISE: 0.10, PERSPECTIVE: 0.5}
 """The strength of each kind at which the first page compares."""
 _N_TO_WAIT = 2
 """With no more epochs than these the schedule is at its end before it could wait."""
@@ -107,7 +107,7 @@ def describe_unseen(kinds: Sequence[str], n_severities: int) -> str:
 def summarize(robust: Mapping[str, Any]) -> str:
     """Say in one sentence what the retrained model keeps under noise and perspective, and what it cost."""
     measure = "P@10 kept" if is_labelled(robust) else "recall@10"
-    rows = {kind: headline_row(robust, kind) for kind in HEADLINE}
+    rows = {kind: headline_row(robust, kind) for kind in SHOWN_STRENGTH}
     parts = [
         f"{percent(row['new'][measure]['mean'])} under {NAMES[kind]} {row['strength']:.2f} "
         f"({percent(row['old'][measure]['mean'])} before)"
@@ -127,7 +127,9 @@ def summarize(robust: Mapping[str, Any]) -> str:
 
 def headline(robust: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what the retrained model keeps of P@10 as headline figures, each beside the model before."""
-    found = [(kind, row) for kind in HEADLINE if (row := headline_row(robust, kind)) and row["new"].get("P@10 kept")]
+    found = [
+        (kind, row) for kind in SHOWN_STRENGTH if (row := headline_row(robust, kind)) and row["new"].get("P@10 kept")
+    ]
     return [
         {
             "name": f"P@10 kept, {NAMES[kind]} {row['strength']:.2f}",
@@ -141,7 +143,7 @@ def headline(robust: Mapping[str, Any]) -> list[dict[str, Any]]:
 def headline_row(robust: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     """Return the distortion of a kind whose strength is nearest to that of the first page."""
     rows = [row for row in robust["distortions"] if row["kind"] == kind]
-    return min(rows, key=lambda row: abs(row["strength"] - HEADLINE[kind]), default=None)
+    return min(rows, key=lambda row: abs(row["strength"] - SHOWN_STRENGTH[kind]), default=None)
 
 
 def is_labelled(robust: Mapping[str, Any]) -> bool:

@@ -59,7 +59,10 @@ def _repeatability(facts: Facts) -> str:
     if machine.get("gpu"):
         same = f"{here} it makes the same choices in the same order; what the GPU adds in no fixed order may differ."
     else:
-        same = f"{here} one thread gives the same model and the same figures, bit for bit; times differ."
+        same = (
+            f"{here} with one thread from the start and train.precision given, not auto, training gives the same "
+            "weights, bit for bit; times differ."
+        )
     return (
         f"{same} Another processor, another number of threads, a GPU or other versions add in another order: the "
         "choice of images, the order of training and the queries stay, the last digits of every sum do not, and "

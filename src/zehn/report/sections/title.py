@@ -13,7 +13,8 @@ from zehn.report.prose import robustness, verdict
 from zehn.report.prose.measures import GENERAL, RETRIEVAL
 from zehn.report.wording import Interval, bounds, breakable, count, duration, mean, plural
 
-_HEADLINE = tuple((name, 3) for name in HEADLINE)
+_N_DIGITS = 3
+"""Of a measure of retrieval."""
 _RECONSTRUCTION = (("mse", "test MSE", 4), ("psnr", "PSNR, dB", 2), ("ssim", "SSIM", 3))
 _PICTURES = (
     ("query/cover", "Queries (left) and the nearest of all images to each by their codes, nearest first."),
@@ -65,7 +66,7 @@ def headline(facts: Facts) -> list[dict[str, Any]]:
     evaluation = facts.evaluation
     if not evaluation:
         return [{"name": name, "value": value} for name, value in _counts(facts)]
-    intervals = [(name, evaluation["protocols"]["main"].get(name), digits) for name, digits in _HEADLINE]
+    intervals = [(name, evaluation["protocols"]["main"].get(name), _N_DIGITS) for name in HEADLINE]
     intervals += [(title, evaluation["reconstruction"].get(name), digits) for name, title, digits in _RECONSTRUCTION]
     rows = [
         {"name": name, "value": f"{mean(interval, digits)} ({bounds(interval, digits)})", **interval}
@@ -115,7 +116,7 @@ def _table(evaluation: Mapping[str, Any]) -> Table | None:
     own, baselines = evaluation["protocols"]["main"], evaluation.get("baselines") or {}
     shown = [verdict.pca_name(evaluation), verdict.PIXELS, verdict.UNTRAINED, verdict.CHANCE]
     others = {name: baselines[name] for name in shown if baselines.get(name)}
-    rows = [_row(name, name, digits, own[name], others) for name, digits in _HEADLINE if own.get(name)]
+    rows = [_row(name, name, _N_DIGITS, own[name], others) for name in HEADLINE if own.get(name)]
     n_retrieval = len(rows)
     rows += [
         _row(title, name, digits, interval, others)
