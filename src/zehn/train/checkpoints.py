@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,7 +80,9 @@ def parse(content: bytes, path: Path) -> dict[str, Any]:
     """
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         raise TrainingError(f"{path} is no whole checkpoint of Zehn; {_FRESH}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise TrainingError(f"{path} is no checkpoint of this version of Zehn (format {FORMAT}); {_FRESH}")
