@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.settings import STAGES
 from zehn import store
 
 from .conftest import TINY
@@ -20,20 +21,7 @@ TIMES = {"seconds", "finished", "started", "created", "images_per_second", "comm
 """What a run says of when and how fast it was made; and of where, which is part of the command."""
 UNREAD = (".pdf", ".ckpt")
 """Endings of files that hold times in their bytes."""
-MORE = (
-    "evolve.architectures=['dense']",
-    "evolve.n_train=100",
-    "evolve.n_queries=30",
-    "query.n_queries=4",
-    "query.distances=['euclidean', 'mahalanobis']",
-    "query.n_resamples=20",
-    "robust.n_train=100",
-    "robust.n_seen=200",
-    "robust.n_queries=20",
-    "robust.noise=[0.1]",
-    "robust.perspective=[0.5]",
-    "robust.n_shown=4",
-)
+MORE = ("evolve.architectures=['dense']", *STAGES)
 
 
 def test_a_training_of_the_same_seed_is_the_same(tmp_path: Path) -> None:

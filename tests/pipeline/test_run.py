@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.settings import STAGES
 from zehn import codes, config, evaluate, pipeline, store
 from zehn.cli import main
 from zehn.errors import RunError, UnknownNameError
@@ -31,17 +32,7 @@ SMALL = (
     "train.epochs=2",
     "train.precision=float32",
     "evolve.architectures=['dense', 'conv']",
-    "evolve.n_train=100",
-    "evolve.n_queries=30",
-    "query.n_queries=4",
-    "query.distances=['euclidean', 'mahalanobis']",
-    "query.n_resamples=20",
-    "robust.n_train=100",
-    "robust.n_seen=200",
-    "robust.n_queries=20",
-    "robust.noise=[0.1]",
-    "robust.perspective=[0.5]",
-    "robust.n_shown=4",
+    *STAGES,
 )
 
 
