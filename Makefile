@@ -78,7 +78,7 @@ bench: setup ## Zehn beside its peers, by turns: docs/benchmarks.md (about 45 mi
 	@benchmarks/bench/peers.sh
 	@$(bin)/python -m benchmarks.bench $(ARGS)
 
-fuzz: setup ## damaged files for every reader of outside bytes (ten minutes each; ARGS="images --minutes 1")
+fuzz: setup ## damaged files for every reader of outside bytes (ten minutes of a processor each; ARGS="images --minutes 1")
 	@fuzz/setup.sh
 	@$(bin)/python -m fuzz $(ARGS)
 

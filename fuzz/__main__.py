@@ -21,6 +21,8 @@ OUT = Path("runs/fuzz")
 PYTHON = Path(".venv-fuzz/bin/python")
 _LEAST_S = 5.0
 _GRACE_S = 120.0
+_MOST_WAITING = 20
+"""How much longer than its time of the processor a target may take on the clock."""
 _MOST_IN_VAIN = 3
 """Deaths of one target at which it is given up, of processes that tried nothing or died at once."""
 _NOTED = 78
@@ -45,15 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def fuzz(name: str, seconds: float, home: Path) -> dict[str, Any]:
-    """Fuzz one target for so long, in as many processes as it takes, and return and keep what came of it.
+    """Fuzz one target for so long of the processor, in as many processes as it takes; return and keep what came of it.
 
-    A target whose processes die at once is given up after a few.
+    A target whose processes die at once is given up after a few, and one that has waited for the processor too long.
     """
     out = home / name
     shutil.rmtree(out, ignore_errors=True)
     (out / "findings").mkdir(parents=True)
     began, cpu_s, n_processes, n_in_vain = time.monotonic(), 0.0, 0, 0
-    while (left := seconds - (time.monotonic() - began)) > _LEAST_S and n_in_vain < _MOST_IN_VAIN:
+    latest = began + _MOST_WAITING * seconds
+    while (left := seconds - cpu_s) > _LEAST_S and n_in_vain < _MOST_IN_VAIN and time.monotonic() < latest:
         n_before, began_one = _n_executions(out), time.monotonic()
         used_s, code = _played(name, out, left)
         cpu_s += used_s
@@ -118,7 +121,7 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("fuzz", description="Feed damaged files to Zehn's readers.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"by default all: {', '.join(_targets.names())}")
-    parser.add_argument("--minutes", type=float, default=10.0, help="for each target (default: 10)")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the processor, for each target (default: 10)")
     parser.add_argument("--at-once", type=int, default=2, help="targets at a time (default: 2)")
     parser.add_argument("--out", type=Path, default=OUT, help=f"where to keep what is found (default: {OUT})")
     parser.add_argument("--seeds", action="store_true", help="only write the seeds anew")

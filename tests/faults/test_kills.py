@@ -31,16 +31,18 @@ def test_kills_while_encoding_in_bulk(tmp_path: Path, draw: Draw) -> None:
         seconds = nursery.seconds_of(*words, tmp_path / "whole")
         out, expected, chance, n_kills = tmp_path / "codes", codes_in(tmp_path / "whole"), random.Random(0), 0
         while n_kills < N_ENCODING:
-            before = part_bytes(out)
+            before = part_names(out)
             if nursery.run(*words, out, seconds=chance.random() * seconds) == 0:
                 assert codes_in(out) == expected
                 assert [path.name for path in out.glob(".*")] == []
                 shutil.rmtree(out)
                 continue
             n_kills += 1
-            there = part_bytes(out)
-            assert before.items() <= there.items(), n_kills
-            assert set(parts.read_all(Folder(str(out)), sorted(there))) == set(there), n_kills
+            there = part_names(out)
+            # what a killed one leaves running may write a part once more, with other times in it
+            assert before <= there, n_kills
+            assert set(parts.read_all(Folder(str(out)), sorted(there))) == there, n_kills
+            assert codes_in(out).items() <= expected.items(), n_kills
     done(*words, out)
     assert codes_in(out) == expected
     assert [path.name for path in out.glob(".*")] == []
@@ -109,8 +111,8 @@ def model_in(run: Path) -> str:
     return store.load_model(run / "train/model.h5").fingerprint
 
 
-def part_bytes(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("part-*")}
+def part_names(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("part-*")}
 
 
 def codes_in(folder: Path) -> dict[bytes, tuple[float, ...]]:

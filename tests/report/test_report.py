@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -111,6 +112,9 @@ def test_every_number_is_in_the_json(make_run: MakeRun) -> None:
     assert headline["test MSE"]["value"] == "0.0199 (0.0196–0.0202)"
     assert "worse than raw pixels (0.302)" in report["verdict"]
     assert any("Which" in title or texts for title, texts in report["findings"].items())
+    text = " ".join(sentence for texts in report["findings"].values() for sentence in texts)
+    assert "Figure “architecture” shows every layer." in text
+    assert not re.search(r"[^ ]  [^ ]", text)
 
 
 def test_the_same_run_gives_the_same_bytes_wherever_it_lies(make_run: MakeRun, tmp_path: Path) -> None:

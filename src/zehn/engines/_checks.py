@@ -46,7 +46,9 @@ def _counts(connection: Connection) -> Iterator[str]:
     n_images, largest = connection.execute("SELECT count(*), ifnull(max(id), -1) FROM images").fetchone()
     if n_images != state.n_images:
         yield f"there are {n_images:,} images but {state.n_images:,} were counted"
-    if largest >= state.next_id:
+    if not isinstance(largest, int):
+        yield f"image {largest} has an id that is no number"
+    elif largest >= state.next_id:
         yield f"image {largest} has an id that would be given again"
     noted = connection.execute("SELECT ifnull(max(number), 0) FROM changes").fetchone()[0]
     if noted not in (0, state.last_change):

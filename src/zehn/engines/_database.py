@@ -208,6 +208,8 @@ class Database:
             raise _refusal(self.path, error, self._seconds) from error
         except UnicodeDecodeError as error:  # SQLite quotes a damaged schema, and Python cannot read what it says
             raise CollectionError(f"{self.path} is damaged ({error}); restore a backup") from error
+        except MemoryError as error:  # SQLite says so of some damage too
+            raise CollectionError(f"{self.path} is damaged or takes too much memory; restore a backup") from error
 
     def _own(self) -> Connection:
         if self._connection is None:
@@ -362,11 +364,8 @@ def _check_header(path: Path) -> None:
     except OSError as error:
         raise CollectionError(f"cannot read {path}: {error.strerror}; name a collection's file") from error
     kind = header[_AT_APPLICATION_ID : _AT_APPLICATION_ID + 4]
-    if (
-        len(header) < _HEADER_BYTES
-        or not header.startswith(_MAGIC)
-        or kind != struct.pack(">I", _schema.APPLICATION_ID)
-    ):
+    is_own = header.startswith(_MAGIC) and kind == struct.pack(">I", _schema.APPLICATION_ID)
+    if len(header) < _HEADER_BYTES or not is_own:
         raise CollectionError(f"{path} is no collection of Zehn, or its beginning is damaged; name another file")
 
 

@@ -35,7 +35,7 @@ def load(connection: Connection, state: _tables.State) -> tuple[Int64[np.ndarray
         part = slice(start, start + len(rows))
         if part.stop > len(ids):
             raise CollectionError("there are more codes than images; run zehn index verify, restore a backup")
-        ids[part] = [row[0] for row in rows]
+        ids[part] = _tables.ids_in(rows)
         codes[part] = _tables.joined([row[1] for row in rows], state.n_components)
         start += len(rows)
     if start < len(ids):
@@ -48,14 +48,14 @@ def can_follow(connection: Connection, seen: _tables.State, state: _tables.State
     if seen.epoch != state.epoch or seen.last_change == state.last_change:
         return seen.epoch == state.epoch
     first = connection.execute("SELECT min(number) FROM changes").fetchone()[0]
-    return first is not None and first <= seen.last_change + 1
+    return isinstance(first, int) and first <= seen.last_change + 1
 
 
 def follow(connection: Connection, mirror: Mirror, seen: _tables.State, state: _tables.State) -> None:
     """Bring codes in memory up to a state that is a few changes further."""
     noted = "SELECT DISTINCT id FROM changes WHERE number > ? ORDER BY id"
-    changed = [id_ for (id_,) in connection.execute(noted, (seen.last_change,))]
-    rows = _tables.rows_of(connection, "SELECT id, code FROM codes WHERE id IN", changed)
+    changed = _tables.ids_in(connection.execute(noted, (seen.last_change,)))
+    rows = _tables.rows_of(connection, "SELECT id, code FROM codes WHERE id IN", changed.tolist())
     there = sorted(rows)
     codes = _tables.joined([rows[id_][1] for id_ in there], state.n_components)
-    mirror.update(np.array(changed, np.int64), np.array(there, np.int64), codes)
+    mirror.update(changed, np.array(there, np.int64), codes)

@@ -73,11 +73,12 @@ def count_labels(connection: Connection) -> dict[str | None, int]:
     return counts
 
 
-def sorted_ids(rows: Iterable[tuple[Any, ...]]) -> Int64[np.ndarray, " n"]:
+def ids_in(rows: Iterable[tuple[Any, ...]]) -> Int64[np.ndarray, " n"]:
+    """Return the ids in the first column of rows."""
     given = [row[0] for row in rows]
-    if not {*map(type, given)} <= {int}:  # what an index gives that is damaged
-        raise CollectionError("an index of the collection is damaged; restore a backup")
-    return np.sort(np.array(given, np.int64))
+    if not {*map(type, given)} <= {int}:  # what an index gives that is damaged, or a table that says nothing of its ids
+        raise CollectionError("ids of the collection are damaged; restore a backup")
+    return np.array(given, np.int64)
 
 
 def record(row: Sequence[Any]) -> Record:

@@ -370,7 +370,7 @@ class Engine:
             condition = _tables.condition(where)
             # by the images' own order: an index on a column would give them in another
             chosen = connection.execute(f"SELECT id FROM images WHERE {condition.sql}", _tables.bound(condition))
-            kept = (version, _tables.sorted_ids(chosen))
+            kept = (version, np.sort(_tables.ids_in(chosen)))
             self._database.check_unchanged(connection)
         while len(self._filtered) >= _N_FILTERS:
             del self._filtered[next(iter(self._filtered))]

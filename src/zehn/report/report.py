@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +13,8 @@ from zehn.report.facts import Facts, gather
 from zehn.store import Run, write_atomically
 
 PDF_NAME, JSON_NAME = "report.pdf", "report.json"
+_KINDS = {"fig": "Figure", "tab": "Table"}
+"""What a label is of, by its beginning."""
 
 
 def write_report(run: Run) -> Path:
@@ -73,5 +76,13 @@ def _findings(section: Section) -> list[str]:
 
 
 def _plain_text(spans: Any) -> str:
-    parts = [span if isinstance(span, str) else span.get("strong") or span.get("code") or "" for span in spans]
-    return "".join(parts).replace("\u200b", "").replace("\u00a0", " ").strip()
+    text = "".join(span if isinstance(span, str) else _plain(span) for span in spans)
+    return text.replace("\u200b", "").replace("\u00a0", " ").strip()
+
+
+def _plain(span: Mapping[str, str]) -> str:
+    """Return a span as text; a figure or a table, which has no number outside the PDF, goes by its label."""
+    if "ref" in span:
+        kind, name = span["ref"].split(":", 1)
+        return f"{_KINDS[kind]} “{name}”"
+    return span.get("strong") or span.get("code") or ""

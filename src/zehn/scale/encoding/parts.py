@@ -129,7 +129,8 @@ def read_rows(folder: Folder, name: str) -> tuple[list[Row], Float32[np.ndarray,
     """
     parquet = plugins.require("pyarrow.parquet", "parquet")
     with open_file(folder.path_of(name)) as opened:
-        table = parquet.read_table(opened, page_checksum_verification=True)
+        # one of Arrow's threads that still holds a Python file when the process ends takes it down (apache/arrow#50482)
+        table = parquet.ParquetFile(opened, page_checksum_verification=True).read(use_threads=False)
     names = [f"{CODE}{n}" for n in range(sum(field.startswith(CODE) for field in table.column_names))]
     types = {field.name: str(field.type) for field in table.schema}
     for field, expected in {**_TYPES, **dict.fromkeys(names, "float")}.items():

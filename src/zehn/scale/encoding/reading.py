@@ -116,7 +116,8 @@ def _of_table(unit: Unit) -> Iterator[Item]:
         with storage.open_file(file.path) as opened, parquet.ParquetFile(opened) as table:
             for group in unit.row_groups:
                 row = sum(table.metadata.row_group(before).num_rows for before in range(group))
-                for batch in table.iter_batches(_N_AT_ONCE, row_groups=[group], columns=[unit.column]):
+                wanted = {"row_groups": [group], "columns": [unit.column], "use_threads": False}  # see parts.read_rows
+                for batch in table.iter_batches(_N_AT_ONCE, **wanted):
                     for data in _values(batch, unit.column):
                         yield _of_row(file, row, data)
                         row, n_read = row + 1, n_read + 1
