@@ -1,4 +1,4 @@
-"""The same seed on the same machine gives the same run, on one thread of the CPU and in a precision that was named.
+"""The same seed on the same machine gives the same run on the CPU, with one thread and with as many as there are cores.
 
 Weights are the same bit for bit, and figures. Not read are files that hold times: reports (PDF), checkpoints, logs.
 """
@@ -6,6 +6,7 @@ Weights are the same bit for bit, and figures. Not read are files that hold time
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,20 @@ TOLD = re.compile(r"\d[\d.,]*(?= (?:s|ms|min|images a second)\b)")
 """Times in a sentence."""
 UNREAD = (".pdf", ".ckpt", "evolution.png", ".lock")
 """Endings of files that hold times in their bytes, or draw them."""
+AS_IT_COMES = tuple(
+    word
+    for setting in ("data.name=digits", "data.n_train=200", "data.n_test=40", "train.epochs=2")
+    for word in ("--set", setting)
+)
+"""The preset's own architecture, objectives and precision."""
 MORE = ("evolve.architectures=['dense']", *STAGES)
 
 
-def test_a_training_of_the_same_seed_is_the_same(tmp_path: Path) -> None:
-    models = []
+@pytest.mark.parametrize(("settings", "n_threads"), [(TINY, 1), (AS_IT_COMES, os.cpu_count())])
+def test_a_training_of_the_same_seed_is_the_same(settings: tuple[str, ...], n_threads: int, tmp_path: Path) -> None:
+    models, threads = [], {"OMP_NUM_THREADS": str(n_threads)}
     for name in ("one", "other"):
-        done("train", "--preset", "smoke", *TINY, "--out", tmp_path / name)
+        done("train", "--preset", "smoke", *settings, "--out", tmp_path / name, environment=threads)
         models.append(store.load_model(tmp_path / name / "train/model.h5"))
     assert untimed(tmp_path / "one/train/history.json") == untimed(tmp_path / "other/train/history.json")
     one, other = models
@@ -41,11 +49,12 @@ def test_a_training_of_the_same_seed_is_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not IS_FULL, reason="two whole runs; python -m tests.faults makes them")
-def test_a_run_of_the_same_seed_is_the_same(tmp_path: Path) -> None:
-    words = [*TINY, *(word for setting in MORE for word in ("--set", setting))]
+@pytest.mark.parametrize(("settings", "n_threads"), [(TINY, 1), (AS_IT_COMES, os.cpu_count())])
+def test_a_run_of_the_same_seed_is_the_same(settings: tuple[str, ...], n_threads: int, tmp_path: Path) -> None:
+    words = [*settings, *(word for setting in MORE for word in ("--set", setting))]
     one, other = tmp_path / "one/run", tmp_path / "other/run"  # its name stands in legends
     for out in (one, other):
-        done("run", "--preset", "smoke", *words, "--out", out)
+        done("run", "--preset", "smoke", *words, "--out", out, environment={"OMP_NUM_THREADS": str(n_threads)})
     assert names_in(one) == names_in(other)
     assert [str(name) for name in names_in(one) if not is_same(one / name, other / name)] == []
 

@@ -49,7 +49,7 @@ def test_all_is_read_or_refused(name: str) -> None:
     ("name", "file", "code", "said"),
     [
         ("pickles", "memo-of-gigabytes", 1, "it asked for more memory than"),
-        ("idx", "seed-empty", -signal.SIGXCPU, ""),
+        ("idx", "nothing-in-a-huge-shape", -signal.SIGXCPU, ""),
     ],
 )
 def test_a_reader_without_its_checks_is_found_out(name: str, file: str, code: int, said: str) -> None:

@@ -62,7 +62,7 @@ def test_a_whole_run_becomes_a_whole_report(make_run: MakeRun) -> None:
 @pytest.mark.parametrize(
     ("gpu", "expected"),
     [
-        (None, "train.precision given, not auto, training gives the same weights, bit for bit"),
+        (None, "with as many threads, it gives the same weights, codes and figures, bit for bit"),
         ("H200", "what the GPU adds in no fixed order"),
     ],
 )

@@ -120,7 +120,7 @@ class TrainConfig:
     start: str = "scratch"
     """``scratch``, or whose weights to begin with: a model that ships, by its name, or the path of an HDF5 model."""
     precision: str = "auto"
-    """``auto``, ``float32`` or ``bfloat16``."""
+    """``float32``, ``bfloat16``, or ``auto``: bfloat16 where the hardware computes in it."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``mps``."""
     decoder_seen: int = 100_000

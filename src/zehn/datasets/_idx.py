@@ -62,4 +62,7 @@ def parse(data: bytes, path: Path) -> UInt8[np.ndarray, "..."]:
         raise DataError(
             f"{path}: expected {math.prod(shape):,} values for the shape {shape}, came {len(data) - start:,}; {REMEDY}"
         )
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    except ValueError as error:  # nothing at all, in a shape beyond NumPy's
+        raise DataError(f"{path} holds no values: its shape is said to be {shape}; {REMEDY}") from error

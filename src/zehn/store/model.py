@@ -130,7 +130,7 @@ def load_model(name_or_path: str | Path) -> Model:
         raise ModelFileError(
             f"{path} is cut short or damaged ({error}); copy it again from where it came, or train the model again"
         ) from error
-    if model is None or model.fingerprint != content["@fingerprint"]:
+    if model is None or model.fingerprint != str(content.get("@fingerprint")):
         raise ModelFileError(
             f"{path} was changed after Zehn saved it: its checksum does not match its content; "
             "copy it again from where it came, or train the model again"

@@ -157,9 +157,7 @@ def _train(
         _start_from(network, config.start)
     device = choose_device(config.device)
     history = new_history() if state is None else state["history"]
-    precision = history.get("precision") or ranks.agree(
-        lambda: choose_precision(config.precision, device, network, mixture)
-    )
+    precision = history.get("precision") or ranks.agree(lambda: choose_precision(config.precision, device))
     history |= {"precision": precision, "device": device, "start": config.start, "n_epochs": config.epochs}
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = across_processes(network, device) if ranks.n > 1 else network
