@@ -51,8 +51,9 @@ docs: setup ## the documentation as a site in site/, strict, offline: open site/
 	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --quiet
 	@echo "docs: site/index.html"
 
-docs-commands: setup ## docs/reference/commands.md anew, from the parser, and the picture of the data's way
+docs-commands: setup ## docs/reference/ anew: commands.md, settings.md, names.md; and the picture of the data's way
 	@$(bin)/python scripts/commands.py
+	@$(bin)/python scripts/settings.py
 	@$(bin)/python scripts/way.py
 
 docs-licences: setup ## docs/reference/licences.md anew, from the packages' metadata

@@ -1,4 +1,4 @@
-"""Write tests/public_names.txt: every public name of Zehn, with its members and their signatures.
+"""Write tests/public_names.txt: every public name of Zehn and of its public modules, with members and signatures.
 
     python scripts/public_names.py
 
@@ -11,6 +11,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,23 @@ from zehn import errors
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "public_names.txt"
 HEAD = "Public names of Zehn, written by `make public-names` and checked by tests/test_public.py."
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "zehn.codes": ("Codes", "read"),
+    "zehn.distances": ("Distance", "names", "get", "between", "ranked", "base_distances"),
+    "zehn.distort": ("gaussian_noise", "projective", "corrupt"),
+    "zehn.engines": ("Engine", "NewRecord", "Record", "Neighbors", "Index", "create", "connect", "exists"),
+    "zehn.images": ("read_image", "read_square", "resize", "resize_all", "as_float", "as_uint8", "check_images"),
+    "zehn.measures": (
+        "Interval", "Resamples", "average_precision_at", "hit_at", "interval", "knn_accuracy", "map_at_r", "mse",
+        "overlap", "paired", "precision_at", "psnr", "ssim",
+    ),
+    "zehn.models": ("Encoder", "Decoder", "build"),
+    "zehn.objectives": ("Step", "build"),
+    "zehn.scale.encoding": ("Encoded", "Options", "encode", "load"),
+    "zehn.train": ("train",),
+    "zehn.train.ranks": ("Ranks", "joined"),
+}  # fmt: skip
+"""What is public of modules that users and plug-ins import: what the pages of the reference show of them."""
 _NOT_SHOWN = ("__post_init__", "__getattr__", "__dir__")
 
 
@@ -28,16 +46,19 @@ def main() -> None:
 
 
 def text() -> str:
-    """Return all public names, a block each, errors last."""
-    blocks = ["\n".join(_described(name, getattr(zehn, name))) for name in zehn.__all__]
+    """Return all public names, a block each: those of ``zehn``, the errors, those of modules."""
+    blocks = ["\n".join(_described("zehn", name, getattr(zehn, name))) for name in zehn.__all__]
     known = (value for _, value in sorted(vars(errors).items()) if inspect.isclass(value))
     blocks += ["\n".join(f"zehn.errors.{_class_line(one)}" for one in known if one.__module__ == errors.__name__)]
+    for module, names in MODULES.items():
+        home = import_module(module)
+        blocks += ["\n".join(_described(module, name, getattr(home, name))) for name in names]
     return "\n\n".join([HEAD, *blocks]) + "\n"
 
 
-def _described(name: str, value: Any) -> Iterator[str]:
+def _described(module: str, name: str, value: Any) -> Iterator[str]:
     if inspect.isclass(value):
-        yield f"zehn.{_class_line(value)}"
+        yield f"{module}.{_class_line(value)}"
         seen: set[str] = set()
         for one in value.__mro__:
             if one.__module__.startswith("zehn."):
@@ -45,9 +66,9 @@ def _described(name: str, value: Any) -> Iterator[str]:
                 yield from (f"    {line}" for member, line in members if member not in seen)
                 seen.update(member for member, _ in members)
     elif inspect.isfunction(value):
-        yield f"zehn.{name}{_signature(_found(value), value)}"
+        yield f"{module}.{name}{_signature(_found(value), value)}"
     else:
-        yield f"zehn.{name}: {type(value).__name__}"
+        yield f"{module}.{name}: {type(value).__name__}"
 
 
 def _class_line(one: type) -> str:

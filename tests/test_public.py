@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import subprocess
@@ -59,6 +60,12 @@ def test_a_default_that_becomes_another_is_a_change(program: ModuleType, monkeyp
 def test_every_public_name_is_there_and_documented(name: str) -> None:
     value = getattr(zehn, name)
     assert value.__doc__
+
+
+def test_every_public_name_of_a_module_is_there_and_documented(program: ModuleType) -> None:
+    for module, names in program.MODULES.items():
+        home = importlib.import_module(module)
+        assert all(getattr(home, name).__doc__ for name in names), module
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -1,4 +1,4 @@
-"""Zehn against what a user would pick instead: the same work on the same cores, by turns, in one run.
+"""Zehn against what a user would pick instead: the same work on the same cores, by turns within each case.
 
     make bench                                     all of it, three quarters of an hour on two quiet cores
     make bench ARGS="search --sizes 60000"         one comparison, or some, and other sizes

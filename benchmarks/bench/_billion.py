@@ -26,7 +26,8 @@ _BEYOND_CACHES = 1_000_000
 """Fewer codes may be in a processor's cache, which is quicker to read than memory."""
 _HOURS_A_MONTH = 730
 _SECONDS_AN_HOUR, _SECONDS_A_DAY = 3_600, 86_400
-_KILOBYTES_A_FILE = 30
+_KILOBYTES_A_FILE = 33
+"""On average, those of the comparison."""
 
 
 def section(found: Found, machine: Mapping[str, Any]) -> str:
@@ -34,7 +35,10 @@ def section(found: Found, machine: Mapping[str, Any]) -> str:
     parts = ["## How near the limits of the machine\n\n" + _listed(_limits(found, machine))]
     lines = [*_encoding(found), *_ingest(found), *_keeping(), *_searching(found)]
     parts.append(
-        "## One billion images, on paper\n\nExtrapolated from the figures above, not tried. Money is at "
+        "## One billion images, on paper\n\nExtrapolated from the figures above, not tried. This is the plan of trees "
+        "in memory, as one program keeps them, over as many machines as hold them; Zehn does not spread them "
+        "by itself. What it does spread is PostgreSQL, by scans and HNSW: for that plan, of 32 shards, see "
+        "[How far it goes](scaling.md#a-billion-images). Money is at "
         f"{PRICE} $ for a core and hour and {PRICE_GB} $ for a gigabyte and hour, both assumed.\n\n{_listed(lines)}"
     )
     return "\n\n".join(parts)

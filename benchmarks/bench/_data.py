@@ -9,6 +9,11 @@ import numpy as np
 
 FOLDER = Path(__file__).resolve().parents[2] / "runs/bench/data"
 N_COMPONENTS = 10
+MIXTURE = (
+    "Codes and queries are drawn from a synthetic mixture of 50 Gaussians in ten dimensions, not encoded from images "
+    "(`benchmarks/bench/_data.py`)."
+)
+"""What every comparison of searches says of its codes."""
 _N_GAUSSIANS, _SPREAD = 50, 3.0
 _AT_ONCE = 1_000_000
 _QUERY_SEED = 2

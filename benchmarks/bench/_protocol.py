@@ -58,7 +58,10 @@ class Peer:
 
 @dataclass(frozen=True)
 class Goal:
-    """What is asked for: how many times as fast as the best peer (or the one named), or at most so many seconds."""
+    """What is asked for: how many times as fast as the best peer (or the one named), or at most so many seconds.
+
+    Who stands beside is never the best.
+    """
 
     ratio: float | None = None
     over: str = ""

@@ -165,8 +165,8 @@ def _compare(reference: Answer, answer: Answer, case: Case) -> str:  # noqa: ARG
 COMPARISON = Comparison(
     name="approximate",
     title="The ten nearest, approximate",
-    what=f"Queries a second of 1,000 at once by euclidean distance, each index at its quickest setting whose recall@10 "
-    f"is at least {ENOUGH} (the curve is in the plot; exact search is one of Zehn's settings).",
+    what=f"{_data.MIXTURE} Queries a second of 1,000 at once by euclidean distance, each index at its quickest setting "
+    f"whose recall@10 is at least {ENOUGH} (the curve is in the plot; exact search is one of Zehn's settings).",
     unit="query",
     minutes="6",
     cases=lambda given: [{"n": n} for n in given.sizes or SIZES],

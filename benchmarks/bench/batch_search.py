@@ -47,8 +47,9 @@ def _cases(given: Any) -> list[dict[str, Any]]:
 COMPARISON = Comparison(
     name="batch_search",
     title="The ten nearest, many queries at once",
-    what="10,000 queries at 60,000 codes, 1,000 at a million, 100 at ten million, handed over as one array. Who would "
-    "take longer than a second and a half is given fewer, as the table says, and the time is that of all at this pace.",
+    what=f"{_data.MIXTURE} 10,000 queries at 60,000 codes, 1,000 at a million, 100 at ten million, handed over as one "
+    "array. Who would take longer than a second and a half is given fewer, as the table says, and the time is that of "
+    f"all at this pace. {_neighbours.BESIDE}",
     unit="query",
     minutes="6",
     cases=_cases,

@@ -82,7 +82,8 @@ def _compare(reference: Answer, answer: Answer, case: Case) -> str:  # noqa: ARG
 COMPARISON = Comparison(
     name="distances",
     title="Distances of 20 queries to all images, sorted",
-    what="From codes (20, 10) and (n, 10) to ids and distances of all n, nearest first, for each query.",
+    what=f"{_data.MIXTURE} From arrays (20, 10) and (n, 10) to ids and distances of all n, nearest first, for each "
+    "query.",
     unit="batch of 20",
     minutes="2",
     cases=_cases,

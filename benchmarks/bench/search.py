@@ -34,8 +34,9 @@ def _cases(given: Any) -> list[dict[str, Any]]:
 COMPARISON = Comparison(
     name="search",
     title="The ten nearest, one query at a time",
-    what="Codes in memory; the clock runs from a code (1, 10) as the encoder returns it to ids and distances of its "
-    "ten nearest. Exact: the hits of all are compared first.",
+    what=f"{_data.MIXTURE} They lie in memory; the clock runs from one query (1, 10), in the form in which an encoder "
+    "returns a code (float32, not yet prepared for the distance), to ids and distances of its ten nearest. Exact: the "
+    f"hits of all are compared first. {_neighbours.BESIDE}",
     unit="query",
     minutes="8",
     cases=_cases,

@@ -53,10 +53,12 @@ class Options:
     stretch: float = 4 / 3
     """A crop's sides differ by at most this factor, and by less where the crop would else not fit into the image."""
     flip_share: float = 0.5
+    """Share of images that are mirrored."""
     perspective: float = 0.0
     """Each corner moves at most by this share of half a side, each way; what was outside is mirrored in. Above 0.5 the
     corners could pass each other, and the image would fold."""
     perspective_share: float = 0.5
+    """Share of images that are seen in perspective."""
     brightness: float = 0.4
     """Values are multiplied by 1 ± this at most."""
     contrast: float = 0.4
@@ -68,15 +70,19 @@ class Options:
     colour_share: float = 0.8
     """Share of images whose brightness, contrast, saturation and hue change."""
     grey_share: float = 0.2
+    """Share of images that turn grey."""
     blur: float = 1.0
     """Largest standard deviation of the Gaussian blur, in pixels of a 32 × 32 image (it grows with the image)."""
     blur_share: float = 0.0
+    """Share of images that are blurred."""
     noise: float = 0.1
     """Largest standard deviation of the Gaussian noise, on [0, 1] pixels."""
     noise_share: float = 0.0
+    """Share of images that get noise."""
     n_weak: int = 0
     """This many views, the first ones, are only mirrored and cropped, and to no less than ``weak_area``."""
     weak_area: float = 0.6
+    """A weak crop covers at least this share of the image."""
 
     def __post_init__(self) -> None:
         """Refuse what no view can be made with."""

@@ -271,7 +271,7 @@ class Client:
         return np.stack([_read(base64.b64decode(picture.partition(",")[2])) for picture in pictures])
 
     def images(self, collection: str, *, where: str | None = None, page: int = 1_000) -> Iterator[Image]:
-        """Yield what is known of each image, by ascending id."""
+        """Yield the record of each image by ascending id: path, label, size, …; :meth:`picture` has the pixels."""
         asked: dict[str, Any] = {"limit": page} | ({} if where is None else {"where": where})
         after: int | None = -1
         while after is not None:
@@ -280,7 +280,7 @@ class Client:
             after = answer["next"]
 
     def image(self, collection: str, id: int) -> Image:  # noqa: A002
-        """Return what is known of one image."""
+        """Return the record of one image: path, label, size, …; :meth:`picture` has the pixels."""
         return _made(Image, self._ask("GET", f"{_at(collection)}/images/{int(id)}"))
 
     def code(self, collection: str, id: int) -> NDArray[np.float32]:  # noqa: A002
@@ -290,7 +290,7 @@ class Client:
         return np.array(self._ask("GET", f"{_at(collection)}/images/{int(id)}")["code"], np.float32)
 
     def picture(self, collection: str, id: int, *, max_side: int | None = None) -> NDArray[np.uint8]:  # noqa: A002
-        """Return an image (H, W, 3), at most so many pixels a side; a thumbnail may do."""
+        """Return the pixels of an image (H, W, 3), at most so many a side; a thumbnail may do."""
         asked = {} if max_side is None else {"max_side": max_side}
         return _read(self._ask("GET", f"{_at(collection)}/images/{int(id)}/picture", params=asked))
 

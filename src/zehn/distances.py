@@ -4,6 +4,13 @@ Engines know three base metrics only: "l2" (euclidean), "l1" (sum of absolute di
 A distance *prepares* codes so that one of these keeps its order, and *finishes* the base metric's values into its own,
 which are those of scipy.spatial.distance. A new distance is one more entry of the table in this file.
 
+- euclidean: √Σ (uᵢ − vᵢ)²
+- cosine: 1 − u·v / (|u| |v|), the angle alone
+- manhattan: Σ |uᵢ − vᵢ|
+- chebyshev: maxᵢ |uᵢ − vᵢ|
+- mahalanobis: √((u − v)ᵀ Σ⁻¹ (u − v)), Σ the covariance of the training codes, which the model file keeps
+- correlation: cosine of what is left of u and v when each has lost its own mean
+
 Where scipy answers NaN: a code without a direction (cosine: all zero; correlation: all dimensions equal) is at distance
 1 from every other code, as if orthogonal to it, and at 0 from another such code. The prepared codes of these two
 distances have one more column for it.

@@ -65,6 +65,38 @@ def test_the_best_is_sought_among_peers_alone() -> None:
     assert module("_figures").best_of({"zehn": results["zehn"]}) is None
 
 
+def test_who_is_quicker_but_beside_is_named() -> None:
+    page, comparison = module("_page"), module("_protocol").load("search")
+
+    def case(beside: list[list[float]], **more: Any) -> dict[str, Any]:
+        peers = {
+            "zehn": {"title": "Zehn", "turns": [[1e-3]] * 3, "is_beside": False},
+            "sklearn_kdtree": {"title": "scikit-learn KDTree", "turns": [[2e-3]] * 3, "is_beside": False},
+            "scipy_ckdtree": {"title": "SciPy cKDTree", "turns": beside, "is_beside": True},
+        }
+        return {"case": {"n": 60_000, "distance": "euclidean"}, "n_items": 1, "peers": peers, **more}
+
+    quicker = case([[5e-4]] * 3)
+    said = page._short([(comparison, [quicker])])
+    assert "1 of 1 goals are met" in said  # it counts in no goal
+    assert "quicker than Zehn by the median** in 1 of the 1 cases" in said
+    assert "60,000, euclidean: SciPy cKDTree 500 µs, Zehn 1 ms (0.50 ×, n = 1)" in said
+    assert "In none of the 1 cases" in page._beside([(comparison, [case([[3e-3]] * 3)])])
+    assert page._beside([(comparison, [case([])])]) == ""
+    named = {"command": "a", "date": "2026-11-23 07:46", "machine": {"commit": "1"}}
+    others = [{**quicker, **named}, {**quicker, **named, "date": "2026-11-23 07:50"}]
+    again = {**quicker, **named, "command": "b", "machine": {"commit": "2-dirty"}}
+    assert page._measured([again, *others]) == (
+        "Measured by `a`, 2026-11-23 07:46 to 07:50, commit 1. "
+        "Then 60,000, euclidean by `b`, 2026-11-23 07:46, commit 2-dirty."
+    )
+
+
+@pytest.mark.parametrize("name", ["search", "batch_search", "approximate", "distances"])
+def test_searches_say_what_their_codes_are(name: str) -> None:
+    assert "synthetic mixture of 50 Gaussians" in module("_protocol").load(name).what
+
+
 def test_an_exponent_is_found() -> None:
     figures = module("_figures")
     sizes = [1e3, 1e4, 1e5, 1e6]

@@ -43,6 +43,23 @@ def test_it_climbs_and_remembers(ladder: ModuleType, tmp_path: Path, capsys: pyt
     assert json.loads((tmp_path / "ladder.json").read_text(encoding="utf-8")) == results
 
 
+def test_the_page_says_what_the_ladder_shows(ladder: ModuleType) -> None:
+    def rows(name: str, *values: float) -> list[dict[str, object]]:
+        return [{"rung": name, "scores": {"main": {"P@10": {"mean": value}}}} for value in values]
+
+    results = [*rows("dense", 0.2), *rows("+ contrastive", 0.3, 0.4), *rows("+ coding rate", 0.2, 0.3)]
+    said = ladder.shows(results)
+    assert said.startswith("P@10 is highest at **contrastive** (0.350 ± 0.071); nothing that came after it is above it")
+    assert "(against it: coding rate -0.100 ± 0.071)" in said
+    assert ladder.shows(results[:1]) == "P@10 is highest at **dense** (0.200)."
+    assert ladder.shows([]) == ""
+    page = ladder.page(results, "ladder.py", "Scored (main protocol).\n\n| rung |\n")
+    assert "([main protocol](measures.md)). P@10 is highest" in page
+    published = (PATH.parents[1] / "docs" / "ladder.md").read_text(encoding="utf-8")
+    assert ladder.ELSEWHERE in published
+    assert page.endswith("`ladder.py`\n")
+
+
 def test_the_budget_is_kept(ladder: ModuleType, tmp_path: Path) -> None:
     ladder.main([*TINY, "--rungs", "dense,+ contrastive", "--minutes", "0.01", "--seeds", "2", "--out", str(tmp_path)])
     results = json.loads((tmp_path / "ladder.json").read_text(encoding="utf-8"))

@@ -212,6 +212,7 @@ def test_a_mistake_is_one_line(words: tuple[str, ...], message: str, fail: Run) 
         (("search", "~tmp-nobody.jpg"), "~tmp-nobody.jpg: the file cannot be read"),
         (("search", "IMAGE", "--where", " or ".join(["id = 1"] * 600)), "at most 500 conditions, came 600"),
         (("index", "reencode", "mine"), "no change of model was begun"),
+        (("index", "reencode", "mine", "--abandon"), "no change of model was begun"),
         (("index", "backup", "mine", "photos/cats/3.png"), "already"),
         (("index", "export", "mine", "codes.csv"), "'.csv'"),
         (("index", "import", "mine", "absent.npz"), "there is no file absent.npz"),

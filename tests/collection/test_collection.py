@@ -448,6 +448,26 @@ def test_reencoding_goes_on_where_it_stopped(
         collection.reencode()
 
 
+def test_a_change_of_model_is_abandoned(collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection.add(folder)
+    monkeypatch.setattr("zehn.collection.reencoding._N_BATCH", 5)
+    before = collection.model.fingerprint
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        collection.reencode(OTHER_MODEL, progress=interrupt)
+    assert collection.info()["reencoding"]["n_done"] == 5
+    collection.abandon_reencoding()
+    assert (collection.info()["reencoding"], collection.model.fingerprint) == (None, before)
+    assert Path(collection.search(folder / "cats" / "03.png")[0][0].path).name == "03.png"
+    assert collection.verify() == []
+    for refused in (collection.abandon_reencoding, collection.reencode):
+        with pytest.raises(CollectionError, match="no change of model was begun"):
+            refused()
+
+
 def test_reencoding_without_file_or_thumbnail_says_so(tmp_path: Path, folder: Path) -> None:
     with Collection.create(tmp_path / "bare.zehn", thumbnail_size=0) as collection:
         collection.add(folder)

@@ -98,6 +98,13 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
         assert re.search(rf'id="({re.escape(f"{home}.{inside}")}|{re.escape(home)})"', page), name
 
 
+def test_every_public_name_of_a_module_is_in_the_reference(site: Path) -> None:
+    pages = [(site / "reference" / f"{name}.html").read_text(encoding="utf-8") for name in ("python", "plugins")]
+    for module, names in script("public_names").MODULES.items():
+        assert not [name for name in names if not any(f'id="{module}.{name}"' in page for page in pages)], module
+        assert any(f'href="#{module}' in page or f"plugins.html#{module}" in page for page in pages[:1]), module
+
+
 def test_the_page_of_commands_is_what_help_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "96")
     commands = script("commands")
@@ -105,6 +112,28 @@ def test_the_page_of_commands_is_what_help_says(monkeypatch: pytest.MonkeyPatch)
     # line breaks of argparse are not the same in every Python
     assert written.split() == commands.page().split(), "run make docs-commands"
     assert len(list(commands.parsers(build_parser()))) == written.count("usage: zehn")
+
+
+@pytest.mark.parametrize("page", ["settings", "names"])
+def test_the_pages_of_settings_and_names_are_what_the_code_says(page: str) -> None:
+    written = (DOCS / "reference" / f"{page}.md").read_text(encoding="utf-8")
+    assert written == getattr(script("settings"), page)(), "run make docs-commands"
+    rows = [line.split(" | ") for line in written.splitlines() if line.startswith("| `")]
+    assert not [cells[0] for cells in rows if not cells[1].strip(" |")], (
+        "a docstring below the field says what it means"
+    )
+
+
+def test_every_setting_is_on_its_page_and_can_be_set_by_its_name() -> None:
+    import dataclasses
+
+    from zehn import config
+
+    settings = script("settings")
+    shown = dict(re.findall(r"^\| `([\w.]+)`.* \| `([^`]*)` \|[^|]*\|$", settings.settings(), re.MULTILINE))
+    assert {name.partition(".")[0] for name in shown} == {field.name for field in dataclasses.fields(config.Config)}
+    assignments = [f"{name}={default}" for name, default in shown.items() if name != "preset"]
+    assert config.resolve(assignments=assignments) == config.Config()
 
 
 def test_the_picture_of_the_datas_way_is_what_the_script_draws() -> None:

@@ -89,6 +89,10 @@ def verify(given: Namespace) -> int:
 def reencode(given: Namespace) -> int:
     """``zehn index reencode``."""
     with _opened(given) as collection:
+        if given.abandon:
+            collection.abandon_reencoding()
+            print(f"{len(collection):,} images stay as {shown(collection.info()['model'])} encoded them")
+            return 0
         skipped = collection.reencode(given.model, progress=counting_line())
         name = shown(collection.info()["model"])
         print(f"{len(collection):,} images encoded with {name} ({shown(collection.model.fingerprint)})")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
-from zehn import plugins
+from zehn import damage, plugins
 from zehn.errors import DataError, InputError, UnknownNameError
 from zehn.store import NUMBERS, open_hdf5, write_atomically
 
@@ -31,10 +28,7 @@ _UNDECODED = "surrogateescape"
 """What becomes of the bytes of a file's name that are no UTF-8, as in Python's own paths."""
 _KINDS_OF = {"codes": "f", "ids": "iu", "labels": "iu", "paths": "US", FINGERPRINT: "U"}
 """What a file of codes may hold, and as which kinds of numpy types."""
-_DAMAGED = (
-    OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, MemoryError, OverflowError,
-    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError,
-)  # fmt: skip
+_DAMAGED = (*damage.OF_ARRAYS, MemoryError)
 
 
 @dataclass(frozen=True, eq=False)

@@ -327,8 +327,7 @@ class Collection(Handle):
             The files that are gone or cannot be read any more, whose thumbnails were encoded instead.
 
         Raises:
-            CollectionError: neither file nor thumbnail of some images can be read; or nothing was begun, and no model
-                was named.
+            CollectionError: some images have no readable file or thumbnail; nothing was begun, and no model was named.
             UnknownNameError: a bare name that no shipped model has.
             ModelFileError: the model file cannot be read.
 
@@ -336,6 +335,10 @@ class Collection(Handle):
         if model is not None:
             reencoding.begin(self.engine, model, self.name, n_workers=self.n_workers, progress=progress)
         return reencoding.reencode(self.engine, n_workers=self.n_workers, progress=progress)
+
+    def abandon_reencoding(self) -> None:
+        """Forget a change of model that was begun and not finished; the old model and its codes stay."""
+        reencoding.abandon(self.engine)
 
     def prepare_search(self, distance: str = defaults.DISTANCE) -> None:
         """Make what approximate searches by a distance need, where the engine keeps such: an index in a database.

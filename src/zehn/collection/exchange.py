@@ -18,15 +18,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from zehn import codes, store
+from zehn import codes, damage, store
 from zehn.collection import npz, parquet
 from zehn.collection.columns import Columns, new_records
 from zehn.engines import N_BATCH, Engine, NewRecord, check_codes
 from zehn.errors import CollectionError, DataError, UnknownNameError
 
-_DAMAGED = (
-    OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, MemoryError, OverflowError,
-)  # fmt: skip
+_DAMAGED = (*damage.OF_ARRAYS, MemoryError)
 _KEY_BYTES = 16
 
 Batch = tuple[list[NewRecord], Float32[np.ndarray, "n d"]]
@@ -43,7 +41,7 @@ class _Kind:
 
 
 _KINDS: Mapping[str, _Kind] = {
-    ".npz": _Kind(npz.write, npz.fingerprint_of, npz.read, lambda: npz.FAILURES),
+    ".npz": _Kind(npz.write, npz.fingerprint_of, npz.read, tuple),
     ".parquet": _Kind(parquet.write, parquet.fingerprint_of, parquet.read, parquet.failures),
 }
 """By the ending of a file's name."""

@@ -7,8 +7,6 @@ own first, for its shape stands before its values.
 
 from __future__ import annotations
 
-import struct
-import tokenize
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +22,6 @@ from numpy.typing import NDArray
 from zehn.codes.files import FINGERPRINT
 from zehn.collection.columns import NUMBERS, Columns, printable
 from zehn.engines import N_BATCH, Engine, Record
-
-FAILURES = (zipfile.BadZipFile, struct.error, tokenize.TokenError)
-"""What else may be raised over a damaged file."""
 
 _TEXTS = ("path", "label_name")
 _OFFSETS, _BYTES = "_offsets", "_bytes"
@@ -85,7 +80,7 @@ def read(path: Path) -> Iterator[Columns]:
     """Yield the rows of a file.
 
     Raises:
-        ValueError, TypeError, KeyError, OSError, RuntimeError, FAILURES: it is damaged, or holds something else.
+        damage.OF_ARRAYS: it is damaged, or holds something else.
 
     """
     with zipfile.ZipFile(path) as archive, ExitStack() as stack:

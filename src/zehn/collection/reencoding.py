@@ -73,6 +73,18 @@ def begin(engine: Engine, model: str | Path, name: str, *, n_workers: int, progr
     engine.set_facts({NEXT_NAME: called}, {NEXT: data})
 
 
+def abandon(engine: Engine) -> None:
+    """Forget the next model and what it has encoded.
+
+    Raises:
+        CollectionError: there is none.
+
+    """
+    next_model(engine)
+    engine.set_facts({NEXT_NAME: None}, {NEXT: None})
+    engine.drop_reencoding()
+
+
 def next_model(engine: Engine) -> tuple[store.Model, bytes, str]:
     """Return the model that is to be the next one.
 

@@ -56,7 +56,9 @@ class Config:
     """Everything that one run is made from."""
 
     preset: str = DEFAULT_PRESET
+    """Whose defaults count: ``smoke``, ``quick``, ``standard`` or ``full``; by ``--preset`` or a TOML file."""
     seed: int = 0
+    """Of everything that is random, from 0."""
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

@@ -40,6 +40,7 @@ class ModelConfig:
     source: str = "train"
     """``train``, or the model to use instead: the name of one that ships, or the path of an HDF5 model file."""
     architecture: str = "compact"
+    """The name of an architecture."""
     n_components: int = 10
     """Latent neurons, 2 to 512."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -90,6 +91,7 @@ class TrainConfig:
     n_seen: int = 100_000
     """Images that training sees, counted each time: a small collection is seen more often than a large one."""
     batch_size: int = 256
+    """Images per step, over all processes together."""
     learning_rate: float = 2e-3
     """Peak of the one-cycle schedule."""
     optimizer: str = "muon"
@@ -97,6 +99,7 @@ class TrainConfig:
     muon_rate: float = 0.15
     """Peak learning rate of Muon; ``learning_rate`` is that of AdamW."""
     weight_decay: float = 0.01
+    """Of AdamW, for matrices and convolutions; what Muon moves has none."""
     warmup_share: float = 0.1
     """Share of all steps in which the learning rate rises to its peak."""
     gradient_clip: float = 0.0
@@ -138,7 +141,9 @@ class EvolveConfig:
     """The ladder of architectures, each trained under the same small budget, to show how the model grew."""
 
     architectures: tuple[str, ...] = ("dense", "conv", "residual", "compact")
+    """One rung each, by name, in this order."""
     epochs: int = 1
+    """How often each rung sees its images."""
     n_train: int = 10_000
     """Training images per rung; 0 means all."""
     n_queries: int = 2_000
@@ -150,7 +155,9 @@ class CheckConfig:
     """The sanity checks."""
 
     n_reconstructions: int = 10
+    """Test images that are drawn beside what the decoder makes of their codes."""
     n_pairplot: int = 50
+    """Test images whose codes the pairplot draws."""
     n_mapped: int = 10_000
     """Test images on the map at most (a seeded choice): its cost grows with their square."""
     n_neighbors: int = 15
@@ -164,10 +171,13 @@ class QueryConfig:
     """The querying experiment."""
 
     n_queries: int = 20
+    """Query images whose hits are drawn."""
     query_ids: tuple[int, ...] = ()
     """Positions of the query images in the test set; none means a seeded choice of ``n_queries``."""
     n_hits: int = 10
+    """Hits drawn of each."""
     distances: tuple[str, ...] = ("euclidean", "cosine", "manhattan", "chebyshev", "mahalanobis", "correlation")
+    """What the experiment compares, by name."""
     n_scored: int = 10_000
     """Test images that score the distances at most (the first ones); 0 means all."""
     n_resamples: int = 1_000
@@ -183,7 +193,9 @@ class RobustConfig:
     n_seen: int = 40_000
     """Images that the retraining sees, counted each time, in whole epochs."""
     learning_rate: float = 1e-3
+    """Peak of the one-cycle schedule of the retraining."""
     muon_rate: float = 0.04
+    """Peak learning rate of Muon in the retraining."""
     objectives: Mapping[str, float] = field(default_factory=lambda: {"distillation": 2.0, "reconstruction": 20.0})
     """Objective names and their weights; the teacher of ``distillation`` is the old model, shown the clean images."""
     distort: DistortConfig = field(default_factory=lambda: DistortConfig(share=(0.2, 0.6)))

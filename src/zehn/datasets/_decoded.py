@@ -10,9 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-import tokenize
 import warnings
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -22,7 +20,7 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from zehn import images
+from zehn import damage, images
 from zehn.datasets import _places
 from zehn.datasets._dataset import Skipped
 from zehn.errors import DataError, ImageError
@@ -33,11 +31,6 @@ _FORMAT = 3
 _FILES_PER_BATCH = 256
 _IMAGES_PER_COPY = 4096
 _KEY_DIGITS = 32
-_DAMAGED = (
-    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AttributeError, OverflowError,
-    zipfile.BadZipFile, tokenize.TokenError,
-)  # fmt: skip
-"""What comes of a damaged entry."""
 _ARRAY_NAME, _INDEX_NAME = "images.npy", "index.json"
 
 
@@ -157,7 +150,7 @@ def _read_entry(entry: Path) -> Decoded | None:
             return None
         skipped = tuple(Skipped(**one) for one in index["skipped"])
         return Decoded(mapped, index["n_train"], tuple(index["paths"]), skipped, index["checksum"])
-    except _DAMAGED:
+    except damage.OF_ARRAYS:
         return None
 
 

@@ -67,7 +67,9 @@ class Options:
     download: bool = True
     """Whether to download it where it is not found."""
     timeout_s: float = _download.Patience.timeout_s
+    """Seconds to connect, and to wait for the next bytes."""
     n_attempts: int = _download.Patience.n_attempts
+    """Attempts in a row that bring nothing new before it is given up."""
     first_answer_s: float = _download.Patience.first_answer_s
     """Seconds in which the server must answer at all, before anything is fetched; 0 asks for no such sign of life."""
 

@@ -71,7 +71,9 @@ class Options:
     download: bool = True
     """Whether to download it where it is not found."""
     timeout_s: float = _download.Patience.timeout_s
+    """Seconds to connect, and to wait for the next bytes."""
     n_attempts: int = _download.Patience.n_attempts
+    """Attempts in a row that bring nothing new before it is given up."""
 
 
 def load(options: Options, *, image_size: int, data_dir: Path | str | None, progress: Progress | None) -> Dataset:

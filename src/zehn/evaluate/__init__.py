@@ -1,4 +1,4 @@
-"""Score a model by protocol.md: both protocols, the reconstruction, the baselines, the comparison of distances.
+"""Score a model by docs/measures.md: both protocols, reconstruction, baselines, the comparison of distances.
 
 Everything returned here is plain JSON (``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, ``None``; never NaN
 or infinity). The schemas, which figures and report read::

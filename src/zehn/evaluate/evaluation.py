@@ -1,4 +1,4 @@
-"""A model scored on a data set by protocol.md."""
+"""A model scored on a data set by the measures of docs/measures.md."""
 
 from __future__ import annotations
 

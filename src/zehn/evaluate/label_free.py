@@ -1,9 +1,9 @@
 """What tells a good code from a collapsed one where there are no labels: does a distorted image find its original?
 
 Test images are distorted in standard ways and their codes asked of all images, the clean originals among them
-(protocol.md, "label-free check"). Recall@1 is the share whose nearest image is the original; where several are equally
-near, that of the lowest id counts. Alignment is how far the distorted image's code is from the original's, as a squared
-distance of which two unrelated images have 2 on average (:func:`zehn.measures.alignment`).
+(docs/measures.md, "Without labels"). Recall@1 is the share whose nearest image is the original; where several are
+equally near, that of the lowest id counts. Alignment is how far the distorted image's code is from the original's, as a
+squared distance of which two unrelated images have 2 on average (:func:`zehn.measures.alignment`).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ DISTORTIONS: dict[str, tuple[Distort, float]] = {
     "perspective 0.2": (distort.projective, 0.2),
     "perspective 0.5": (distort.projective, 0.5),
 }
-"""The standard distortions of protocol.md by name, the weakest first: Gaussian noise by its standard deviation,
-perspective by its strength."""
+"""The standard distortions of docs/measures.md by name, the weakest first: Gaussian noise by its standard
+deviation, perspective by its strength."""
 
 _MOST_PIXELS = 2**24
 """Pixels of all images that are distorted in one way, at most, so that large images take no longer; at least

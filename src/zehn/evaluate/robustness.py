@@ -1,8 +1,8 @@
 """An old model against a new one on distorted queries: what retraining gained, and what it cost.
 
-Queries are test images, distorted; the database is all clean images, as each model encodes them (protocol.md,
-"robustness"). Both models see the very same distorted images, and a model is asked with codes of its own, so that two
-models may differ in the length of their codes but not in the size of the images they see.
+Queries are test images, distorted; the database is all clean images, as each model encodes them (docs/measures.md,
+"Distorted queries"). Both models see the very same distorted images, and a model is asked with codes of its own, so
+that two models may differ in the length of their codes but not in the size of the images they see.
 
 Noise and perspective are what training may have seen; the corruptions of :mod:`zehn.distort.corruptions` are not. All
 strengths of a kind draw the same random numbers, so that curves over the strength are smooth.

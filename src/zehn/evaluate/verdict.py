@@ -11,7 +11,7 @@ In this order, the first that holds:
 - ``fine``: none of these.
 
 Recall under stronger distortions decides nothing: a code of what a picture shows lets go of the picture itself, and
-finds fewer originals than one of its pixels (protocol.md has the figures of one of each).
+finds fewer originals than one of its pixels (docs/measures.md has the figures of one of each).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The formulas of protocol.md: arrays in, numbers out.
+"""The formulas of docs/measures.md: arrays in, numbers out.
 
 Retrieval measures take ``relevant``, a boolean matrix with a row per query and a column per rank (nearest first), and
 return one value per query; image measures take two batches of images and return one value per image.

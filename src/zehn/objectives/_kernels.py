@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from zehn.objectives._precision import in_float32
 
+_LEAST_VARIANCE = 1e-12
+
 
 def squared_distances(left: Float[Tensor, "n d"], right: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
     """Return squared Euclidean distances by one matrix product; centred first, so that little cancels out."""
@@ -26,6 +28,13 @@ def student_t(squares: Float[Tensor, "*shape"], degrees: float = 1.0) -> Float[T
 def cosines(left: Float[Tensor, "n d"], right: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
     """Return the cosines between two sets of vectors."""
     return functional.normalize(left, dim=1) @ functional.normalize(right, dim=1).T
+
+
+@in_float32
+def unexplained(found: Float[Tensor, "n d"], wanted: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+    """Return the mean squared error as a share of the wanted ones' variance in the batch: 0 is a perfect copy."""
+    variance = (wanted - wanted.mean(dim=0)).square().mean()
+    return (found - wanted).square().mean() / variance.clamp_min(_LEAST_VARIANCE)
 
 
 @in_float32

@@ -31,7 +31,9 @@ class Options:
     widths: tuple[int, ...] = (1024, 128)
     """Layers of the projection head."""
     predictor_width: int = 512
+    """Neurons of the layer within the predictor."""
     n_views: int = 2
+    """Views of each image that are compared."""
 
     def __post_init__(self) -> None:
         """Refuse what no copy can follow."""

@@ -30,6 +30,7 @@ class Options:
     exaggeration: float = 1.0
     """Factor on the attraction of views of one image."""
     n_views: int = 4
+    """Views of each image that are compared."""
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be contrasted with."""

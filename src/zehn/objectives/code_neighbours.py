@@ -29,6 +29,7 @@ class Options:
     """Options of the neighbours on the code."""
 
     n_neighbours: int = 5
+    """Neighbours of an image that its code is drawn to."""
     queue_size: int = 16384
     """Images remembered to look for neighbours among."""
     begin: float = 0.4

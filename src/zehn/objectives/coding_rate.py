@@ -25,10 +25,13 @@ class Options:
     """Options of the total coding rate."""
 
     invariance_weight: float = 200.0
+    """Weight of the views' agreement with their mean."""
     rate_weight: float = 1.0
+    """Weight of the coding rate, the space that a batch fills."""
     epsilon: float = 0.2
     """Squared distortion up to which vectors count as told apart."""
     widths: tuple[int, ...] = (512, 128)
+    """Layers of the head."""
     source: str = "features"
     """What the head reads: ``features`` or ``codes``."""
     n_views: int = 4

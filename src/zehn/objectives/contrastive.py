@@ -23,11 +23,13 @@ class Options:
     """Options of the contrastive objective."""
 
     temperature: float = 0.2
+    """Cosines are divided by it: smaller looks harder at the nearest others."""
     widths: tuple[int, ...] = (1024, 128)
     """Layers of the head that the contrast is seen by; it is thrown away after training."""
     source: str = "features"
     """What the head reads: ``features`` or ``codes``."""
     n_views: int = 2
+    """Views of each image that are compared."""
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be contrasted with."""

@@ -19,11 +19,9 @@ from zehn.errors import ConfigError
 from zehn.models import Network
 from zehn.objectives import Step
 from zehn.objectives._checks import SOURCES, check_above, check_choice
-from zehn.objectives._kernels import cosines, squared_distances, student_t
+from zehn.objectives._kernels import cosines, squared_distances, student_t, unexplained
 from zehn.objectives._precision import in_float32
 from zehn.objectives._teacher import Teacher
-
-_LEAST_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -82,13 +80,6 @@ class Objective(nn.Module):
             features = step.features[None] if clean else step.view_features
             return list(self.adapter(features))
         return list(step.codes[None] if clean else step.view_codes)
-
-
-@in_float32
-def unexplained(student: Float[Tensor, "n d"], teacher: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
-    """Return the mean squared error as a share of the teacher's variance in the batch: 0 is a perfect copy."""
-    variance = (teacher - teacher.mean(dim=0)).square().mean()
-    return (student - teacher).square().mean() / variance.clamp_min(_LEAST_VARIANCE)
 
 
 @in_float32

@@ -31,7 +31,9 @@ class Options:
     """Options of neighbour consistency."""
 
     n_clusters: int = 20
+    """Clusters that images are divided into."""
     n_neighbours: int = 5
+    """Neighbours of an image that are to share its cluster."""
     entropy_weight: float = 5.0
     """Weight of the entropy of the mean assignment, which keeps all clusters in use."""
     queue_size: int = 4096

@@ -9,17 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from zehn.models import Network
 from zehn.objectives import Step
 from zehn.objectives._checks import check_choice, check_share
+from zehn.objectives._kernels import unexplained
 from zehn.objectives._momentum import Momentum
-from zehn.objectives._precision import in_float32
 from zehn.objectives.reconstruction import pair
-
-_LEAST_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -54,11 +51,4 @@ class Objective(nn.Module):
         with torch.no_grad():
             wanted = looking.features(images)  # type: ignore[operator]
         seen = looking.features(reconstructions)  # type: ignore[operator]
-        return feature_distance(step.gather(seen), step.gather(wanted))
-
-
-@in_float32
-def feature_distance(features: Float[Tensor, "n f"], wanted: Float[Tensor, "n f"]) -> Float[Tensor, ""]:
-    """Return the mean squared distance of features as a share of the variance of the wanted ones."""
-    variance = (wanted - wanted.mean(dim=0)).square().mean()
-    return (features - wanted).square().mean() / variance.clamp_min(_LEAST_VARIANCE)
+        return unexplained(step.gather(seen), step.gather(wanted))

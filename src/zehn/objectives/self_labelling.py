@@ -33,12 +33,15 @@ class Options:
     widths: tuple[int, ...] = (512, 128)
     """Layers of the head on the features; codes are taken as they are."""
     temperature: float = 0.1
+    """Of the predictions; smaller is harder."""
     epsilon: float = 0.05
     """How soft the labels are; smaller is harder."""
     n_iterations: int = 3
+    """Rounds of Sinkhorn and Knopp that share the images out evenly."""
     begin: float = 0.0
     """Share of the training that passes before this objective counts."""
     n_views: int = 2
+    """Views of each image that are compared."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be divided."""

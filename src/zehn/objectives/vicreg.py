@@ -28,13 +28,17 @@ class Options:
     """Options of VICReg."""
 
     invariance_weight: float = 25.0
+    """Weight of the views' agreement."""
     variance_weight: float = 25.0
+    """Weight of the wish that every dimension varies."""
     covariance_weight: float = 1.0
+    """Weight of the wish that no two dimensions say the same."""
     widths: tuple[int, ...] = (1024, 1024)
     """Layers of the head on which the terms are taken; none takes them on the source itself."""
     source: str = "features"
     """What the head reads: ``features`` or ``codes``."""
     n_views: int = 2
+    """Views of each image that are compared."""
 
     def __post_init__(self) -> None:
         """Refuse weights that would reward collapse."""

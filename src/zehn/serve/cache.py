@@ -5,10 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,17 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zehn import store
+from zehn import damage, store
 from zehn.errors import RunError
 
 CACHE_VARIABLE, HOME_VARIABLE = "ZEHN_CACHE", "ZEHN_HOME"
 _N_DIGITS = 32
 _N_KEPT = 50
 """Files of one kind; of more, those that were used longest ago are dropped."""
-_DAMAGED = (
-    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, OverflowError,
-    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError,
-)  # fmt: skip
+_DAMAGED = (*damage.OF_ARRAYS, MemoryError)
 
 
 def folder_path() -> Path:

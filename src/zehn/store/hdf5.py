@@ -28,11 +28,11 @@ _WIDTHS = b"\x08\x08"
 _AT_WIDTHS = {0: 13, 1: 13, 2: 9, 3: 9}
 """Where that is said, by the version of a file's first block."""
 _AT_VERSION = 8
-_HEAP = b"GCOL\x01\0\0\0"
-"""How a heap of texts begins; its length follows, then its objects."""
+_HEAP = b"GCOL\x01"
+"""How a heap of texts begins; three bytes that HDF5 does not look at and its length follow, then its objects."""
 _HEAP_HEADER, _OBJECT_HEADER = struct.Struct("<8xQ"), struct.Struct("<H6xQ")
-_NAMES = b"HEAP\0\0\0\0"
-"""How a heap of a group's names begins; its length follows, where its first free place is, and where it lies."""
+_NAMES = b"HEAP\0"
+"""How a heap of a group's names begins; after three such bytes its length, its first free place, and where it lies."""
 _NAMES_HEADER, _ADDRESS, _NO_MORE = struct.Struct("<8xQQQ"), struct.Struct("<Q"), 1
 _MOST_HEAPS = 100
 """Zehn writes about a dozen texts, of which several go into one, and four groups."""

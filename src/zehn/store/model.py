@@ -45,7 +45,7 @@ Content = dict[str, NDArray[Any] | str]
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained autoencoder as plain data: what the model file holds."""
+    """What a model file holds, as plain data; it encodes nothing: take :meth:`zehn.Autoencoder.load` for that."""
 
     architecture: str
     n_components: int
@@ -102,7 +102,9 @@ def save_model(path: str | Path, model: Model, *, dtype: str | None = None) -> M
 
 
 def load_model(name_or_path: str | Path) -> Model:
-    """Read a model file, or a shipped model by its name (``"cifar10"``), and check that it is whole.
+    """Read what a model file holds; to encode with a model, take :meth:`zehn.Autoencoder.load` instead.
+
+    The file, or a shipped model by its name (``"cifar10"``), is checked to be whole.
 
     Raises:
         UnknownNameError: a bare name that no shipped model has.

@@ -10,7 +10,10 @@ from typing import Any
 from zehn.collection import defaults
 
 DATASET_HELP = "cifar10, digits, fashion_mnist, folder:PATH, or auto (CIFAR-10 if it can be had, else digits)"
-SET_HELP = "change one setting, such as train.epochs=12 or model.architecture=conv; may be repeated"
+SET_HELP = (
+    "change one setting, such as train.epochs=12 or model.architecture=conv; may be repeated "
+    "(all settings: docs/reference/settings.md)"
+)
 
 
 def command(subparsers: Any, name: str, perform: Callable[..., int], help_text: str) -> argparse.ArgumentParser:

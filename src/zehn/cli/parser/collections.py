@@ -36,7 +36,9 @@ def add_index(subparsers: Any) -> None:
         collections.reencode,
         "Encode all images anew with another model; the old codes serve until it is done, an interruption goes on",
     )
-    action.add_argument("--model", metavar="NAME|FILE.h5|train", help="the new model; none goes on with what was begun")
+    either = action.add_mutually_exclusive_group()
+    either.add_argument("--model", metavar="NAME|FILE.h5|train", help="the new model; none goes on with what was begun")
+    either.add_argument("--abandon", action="store_true", help="forget what was begun; the old codes stay")
     for name, perform, help_text in (
         ("backup", collections.backup, "Write a consistent copy to a new file, also while the collection is in use"),
         ("export", collections.export, "Write paths, labels, codes and so on to a .parquet or .npz file"),

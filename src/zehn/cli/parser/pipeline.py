@@ -59,7 +59,8 @@ def add_train(subparsers: Any) -> None:
         "--objective",
         action="append",
         metavar="NAME[=WEIGHT]",
-        help="what training minimises, instead of the preset's objectives; may be repeated",
+        help="what training minimises, instead of the preset's objectives; may be repeated "
+        "(all of them: docs/reference/names.md)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this run folder")
     parser.add_argument("--tensorboard", action="store_true", help="open TensorBoard on the run folder meanwhile")
@@ -86,7 +87,7 @@ def add_stages(subparsers: Any) -> None:
 
 def add_evaluate(subparsers: Any) -> None:
     """Add ``zehn evaluate``."""
-    parser = command(subparsers, "evaluate", commands.evaluate, "Score a model by the measures of the protocol")
+    parser = command(subparsers, "evaluate", commands.evaluate, "Score a model by the measures of docs/measures.md")
     add_model(parser)
     parser.add_argument("--dataset", default="auto", metavar="NAME", help=DATASET_HELP)
     parser.add_argument("--distance", default="euclidean", help="distance of two codes (default: euclidean)")

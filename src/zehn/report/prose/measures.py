@@ -1,4 +1,4 @@
-"""What the measures mean, as protocol.md defines them."""
+"""What the measures mean, as docs/measures.md defines them."""
 
 from __future__ import annotations
 
