@@ -1,6 +1,6 @@
 """Fuzzers: every reader of bytes from outside is fed damaged files, and has to answer or to refuse in Zehn's own words.
 
-    make fuzz                                       every target, ten minutes each, two at a time
+    make fuzz                                       every target, ten minutes of the processor each, two at a time
     make fuzz ARGS="images --minutes 1"             one target, or some, and less long
     make fuzz ARGS="--seeds"                        the seeds in fuzz/corpus/ anew
 

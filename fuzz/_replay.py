@@ -7,6 +7,7 @@ because the reader took more than 1 GB, or was refused more than 8 GB, whatever 
 
 from __future__ import annotations
 
+import linecache
 import resource
 import signal
 import sys
@@ -64,8 +65,8 @@ def _noted() -> Iterator[list[str]]:
     def trace(frame: FrameType, event: str, given: Any) -> Any:
         frame.f_trace_lines = False
         is_first = event == "exception" and issubclass(given[0], MemoryError) and given[2].tb_next is None
-        if is_first and not _is_excused(given[1], frame.f_code.co_filename):
-            found.append(f"{frame.f_code.co_filename}, line {frame.f_lineno}")
+        if is_first and not _is_excused(given[1], frame):
+            found.append("{}, line {}".format(*_place_of(frame)))
         return trace
 
     sys.settrace(trace)
@@ -75,9 +76,15 @@ def _noted() -> Iterator[list[str]]:
         sys.settrace(None)
 
 
-def _is_excused(error: Any, place: str) -> bool:
+def _place_of(frame: FrameType) -> tuple[str, int]:
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _is_excused(error: Any, frame: FrameType) -> bool:
     n_bytes = getattr(error, "_total_size", None)  # NumPy says how much it was
-    return _SQLITE_IN in place if n_bytes is None else n_bytes > _NOWHERE_BYTES
+    if n_bytes is not None:
+        return bool(n_bytes > _NOWHERE_BYTES)
+    return _SQLITE_IN in frame.f_code.co_filename and ".execute(" in linecache.getline(*_place_of(frame))
 
 
 if __name__ == "__main__":

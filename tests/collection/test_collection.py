@@ -468,6 +468,37 @@ def test_a_change_of_model_is_abandoned(collection: Collection, folder: Path, mo
             refused()
 
 
+@pytest.mark.parametrize("left", ["the next model, damaged", "new codes alone"])
+def test_what_is_left_of_a_change_of_model_is_abandoned(left: str, collection: Collection, folder: Path) -> None:
+    collection.add(folder)
+    if left == "new codes alone":
+        collection.engine.begin_reencoding("zehn-0123456789abcdef", 3)
+    else:
+        collection.engine.set_facts({}, {"next-model.h5": b"cut short"})
+    collection.abandon_reencoding()
+    assert collection.info()["reencoding"] is None
+    with pytest.raises(CollectionError, match="none to abandon"):
+        collection.abandon_reencoding()
+
+
+def test_a_change_of_model_that_another_abandons_meanwhile_stops(
+    collection: Collection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection.add(folder)
+    monkeypatch.setattr("zehn.collection.reencoding._N_BATCH", 5)
+    before = collection.model.fingerprint
+
+    def abandon(*_: object) -> None:
+        with Collection.open(collection.address) as other:
+            if other.info()["reencoding"]:
+                other.abandon_reencoding()
+
+    with pytest.raises(CollectionError, match="by another process meanwhile"):
+        collection.reencode(OTHER_MODEL, progress=abandon)
+    assert (collection.info()["reencoding"], collection.model.fingerprint) == (None, before)
+    assert collection.verify() == []
+
+
 def test_reencoding_without_file_or_thumbnail_says_so(tmp_path: Path, folder: Path) -> None:
     with Collection.create(tmp_path / "bare.zehn", thumbnail_size=0) as collection:
         collection.add(folder)

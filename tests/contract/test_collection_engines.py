@@ -578,6 +578,24 @@ class TestReencoding:
             with pytest.raises(CollectionError, match="no change of model was begun"):
                 refused()
 
+    def test_another_change_of_model_is_not_mixed_with_this_one(self, engine: Engine) -> None:
+        ids, codes = fill(engine, 4)
+        engine.begin_reencoding("g", 6)
+        engine.put_codes(ids[:2], some(2, 6), fingerprint="g")
+        engine.drop_reencoding()
+        for _ in range(2):  # none is under way, then another
+            with pytest.raises(CollectionError, match="abandoned, or another one begun, by another process"):
+                engine.unencoded(fingerprint="g")
+            with pytest.raises(CollectionError, match="abandoned, or another one begun, by another process"):
+                engine.put_codes(ids[2:], some(2, 6), fingerprint="g")
+            with pytest.raises(CollectionError, match="abandoned, or another one begun, by another process"):
+                engine.finish_reencoding({"fingerprint": "g"}, fingerprint="g")
+            engine.begin_reencoding("h", 6)
+        begun = engine.reencoding()
+        assert begun is not None
+        assert (begun.fingerprint, begun.n_done) == ("h", 0)
+        np.testing.assert_array_equal(engine.codes(ids), codes)
+
     def test_wrong_codes_are_refused(self, engine: Engine) -> None:
         ids, _ = fill(engine, 4)
         engine.begin_reencoding("g", 6)

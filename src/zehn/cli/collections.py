@@ -282,7 +282,12 @@ def _info_table(known: Mapping[str, Any]) -> str:
         ("folders", ", ".join(map(shown, known["folders"]))),
     ]
     if state is not None:
-        rows.append(("re-encoding", f"{state['n_done']:,} done, {state['n_left']:,} left; zehn index reencode goes on"))
+        rows.append(
+            (
+                "re-encoding",
+                f"{state['n_done']:,} done, {state['n_left']:,} left; zehn index reencode goes on, --abandon forgets",
+            )
+        )
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)
 

@@ -202,7 +202,7 @@ def _to_parquet(content: Codes) -> bytes:
 
 
 def _from_parquet(data: bytes) -> Codes:
-    # not read_table: a thread of Arrow's that still holds the bytes when Python ends takes it down (apache/arrow#33975)
+    # not read_table: a thread of Arrow's that still holds the bytes when Python ends takes it down (apache/arrow#50482)
     table = plugins.require("pyarrow.parquet", "parquet").ParquetFile(io.BytesIO(data)).read(use_threads=False)
     names = [name for name in table.column_names if name.startswith(CODE)]
     arrays = {"codes": np.stack([table[name].to_numpy() for name in names], axis=1), "ids": table["id"].to_numpy()}

@@ -35,7 +35,8 @@ def reencode(engine: Engine, *, n_workers: int, progress: Progress | None) -> tu
         The files that are gone or cannot be read any more, and whose thumbnails were encoded instead.
 
     Raises:
-        CollectionError: neither file nor thumbnail of some images can be read; what was encoded is kept.
+        CollectionError: neither file nor thumbnail of some images can be read; what was encoded is kept. Or another
+            process abandoned this change of model, or began another.
 
     """
     model, data, name = next_model(engine)
@@ -43,7 +44,7 @@ def reencode(engine: Engine, *, n_workers: int, progress: Progress | None) -> tu
     state = engine.begin_reencoding(model.fingerprint, model.n_components)
     tally, failed = Tally(), []
     after_id, n_done, n_all = -1, state.n_done, state.n_done + state.n_left
-    while records := engine.unencoded(after_id=after_id, n_batch=_N_BATCH):
+    while records := engine.unencoded(after_id=after_id, n_batch=_N_BATCH, fingerprint=model.fingerprint):
         failed += _encode(engine, model, records, how, n_workers, tally)
         after_id, n_done = records[-1].id, n_done + len(records)
         if progress:
@@ -55,7 +56,9 @@ def reencode(engine: Engine, *, n_workers: int, progress: Progress | None) -> tu
             f"{', …' if len(failed) > _N_SHOWN else ''}; first {os.fsdecode(failed[0].path)!r}); bring the files back "
             "or remove these images, then give the same command again: the old codes serve meanwhile"
         )
-    engine.finish_reencoding(keeping.facts_of(model, name), {keeping.ATTACHMENT: data, NEXT: b""})
+    engine.finish_reencoding(
+        keeping.facts_of(model, name), {keeping.ATTACHMENT: data, NEXT: b""}, fingerprint=model.fingerprint
+    )
     return tuple(tally.skipped)
 
 
@@ -80,9 +83,11 @@ def abandon(engine: Engine) -> None:
         CollectionError: there is none.
 
     """
-    next_model(engine)
-    engine.set_facts({NEXT_NAME: None}, {NEXT: None})
+    if not engine.attachment(NEXT) and engine.reencoding() is None:
+        raise CollectionError("no change of model was begun, so there is none to abandon")
+    # killed in between, the next model is still there to be abandoned or gone on with
     engine.drop_reencoding()
+    engine.set_facts({NEXT_NAME: None}, {NEXT: None})
 
 
 def next_model(engine: Engine) -> tuple[store.Model, bytes, str]:
@@ -118,5 +123,5 @@ def _encode(
             squares.append(square)
     if ids:
         stacked: Any = squares
-        engine.put_codes(np.array(ids, np.int64), codes.encode(model, np.stack(stacked)))
+        engine.put_codes(np.array(ids, np.int64), codes.encode(model, np.stack(stacked)), fingerprint=model.fingerprint)
     return failed

@@ -123,7 +123,10 @@ class TrainConfig:
     start: str = "scratch"
     """``scratch``, or whose weights to begin with: a model that ships, by its name, or the path of an HDF5 model."""
     precision: str = "auto"
-    """``float32``, ``bfloat16``, or ``auto``: bfloat16 where the hardware computes in it."""
+    """``float32``, ``bfloat16``, or ``auto``: bfloat16 where the hardware computes in it.
+
+    A small network may be quicker in float32 all the same.
+    """
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``mps``."""
     decoder_seen: int = 100_000

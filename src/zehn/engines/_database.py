@@ -209,7 +209,7 @@ class Database:
         except UnicodeDecodeError as error:  # SQLite quotes a damaged schema, and Python cannot read what it says
             raise CollectionError(f"{self.path} is damaged ({error}); restore a backup") from error
         except MemoryError as error:  # SQLite says so of some damage too
-            raise CollectionError(f"{self.path} is damaged or takes too much memory; restore a backup") from error
+            raise CollectionError(f"no memory to read {self.path}; free some, or run zehn index verify") from error
 
     def _own(self) -> Connection:
         if self._connection is None:

@@ -81,6 +81,20 @@ def check_facts(known: Mapping[str, str], expected: Mapping[str, str]) -> None:
         raise CollectionError("the model of this collection changed meanwhile; give the same command again")
 
 
+def check_under_way(found: str | None, expected: str | None) -> None:
+    """Refuse to go on with a change of model if another than the expected one is under way, or none.
+
+    Raises:
+        CollectionError: it is, and one was expected; each is known by its fingerprint.
+
+    """
+    if expected is not None and found != expected:
+        raise CollectionError(
+            "the change of model was abandoned, or another one begun, by another process meanwhile; look at zehn index "
+            "info, then give the command again"
+        )
+
+
 def check_encoded(begun: Reencoding) -> None:
     """Refuse to finish a change of model that is not done.
 

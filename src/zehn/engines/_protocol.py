@@ -325,27 +325,39 @@ class Engine(Protocol):
         """
         ...
 
-    def unencoded(self, *, after_id: int = -1, n_batch: int = N_BATCH) -> list[Record]:
-        """Return the next records that have no new code, in the order of their ids."""
+    def unencoded(self, *, after_id: int = -1, n_batch: int = N_BATCH, fingerprint: str | None = None) -> list[Record]:
+        """Return the next records that have no new code, in the order of their ids.
+
+        Raises:
+            CollectionError: no re-encoding was begun, or not the one with this fingerprint.
+
+        """
         ...
 
-    def put_codes(self, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "n d"]) -> None:
+    def put_codes(
+        self, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "n d"], *, fingerprint: str | None = None
+    ) -> None:
         """Keep new codes (n, d); those of ids that are gone meanwhile are dropped.
 
         Raises:
             InputError: another number of codes or dimensions, or codes that are no numbers.
-            CollectionError: no re-encoding was begun.
+            CollectionError: no re-encoding was begun, or not the one with this fingerprint.
 
         """
         ...
 
     def finish_reencoding(
-        self, facts: Mapping[str, str | None], attachments: Mapping[str, bytes | None] | None = None
+        self,
+        facts: Mapping[str, str | None],
+        attachments: Mapping[str, bytes | None] | None = None,
+        *,
+        fingerprint: str | None = None,
     ) -> None:
         """Let the new codes take the place of the old ones, and facts and attachments with them, all at once.
 
         Raises:
-            CollectionError: images without a new code are left (remove them or encode them), or nothing was begun.
+            CollectionError: images without a new code are left (remove them or encode them), nothing was begun, or
+                not what has this fingerprint.
 
         """
         ...

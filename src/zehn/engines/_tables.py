@@ -185,8 +185,9 @@ def reencoding(connection: Connection) -> Reencoding | None:
     return Reencoding(state.new_fingerprint, state.new_n_components, n_done, state.n_images - n_done)
 
 
-def begun(connection: Connection) -> Reencoding:
+def begun(connection: Connection, fingerprint: str | None = None) -> Reencoding:
     begun = reencoding(connection)
+    _given.check_under_way(None if begun is None else begun.fingerprint, fingerprint)
     if begun is None:
         raise CollectionError("no change of model was begun; begin one first")
     return begun

@@ -298,20 +298,22 @@ class Engine:
                 connection.execute(put, (_tables.as_text(fingerprint), n_components))
             return _tables.begun(connection)
 
-    def unencoded(self, *, after_id: int = -1, n_batch: int = N_BATCH) -> list[Record]:
+    def unencoded(self, *, after_id: int = -1, n_batch: int = N_BATCH, fingerprint: str | None = None) -> list[Record]:
         """Return the next records that have no new code, in the order of their ids."""
         with self._database.reading() as connection:
-            _tables.begun(connection)
+            _tables.begun(connection, fingerprint)
             selected = (
                 f"SELECT {_tables.RECORD} FROM images WHERE id > ? AND NOT EXISTS "
                 "(SELECT 1 FROM new_codes WHERE new_codes.id = images.id) ORDER BY id LIMIT ?"
             )
             return [_tables.record(row) for row in connection.execute(selected, (after_id, n_batch))]
 
-    def put_codes(self, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "n d"]) -> None:
+    def put_codes(
+        self, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "n d"], *, fingerprint: str | None = None
+    ) -> None:
         """Keep new codes (n, d); those of ids that are gone meanwhile are dropped."""
         with self._database.writing() as connection:
-            check_codes(codes, "codes", _tables.begun(connection).n_components)
+            check_codes(codes, "codes", _tables.begun(connection, fingerprint).n_components)
             check_pairs(ids, codes)
             given = [int(id_) for id_ in ids]
             there = _tables.rows_of(connection, "SELECT id FROM images WHERE id IN", given)
@@ -319,12 +321,15 @@ class Engine:
             _tables.put_codes(connection, "new_codes", [given[place] for place in kept], codes[kept])
 
     def finish_reencoding(
-        self, facts: Mapping[str, str | None], attachments: Mapping[str, bytes | None] | None = None
+        self,
+        facts: Mapping[str, str | None],
+        attachments: Mapping[str, bytes | None] | None = None,
+        *,
+        fingerprint: str | None = None,
     ) -> None:
         """Let the new codes take the place of the old ones, and facts and attachments with them, all at once."""
         with self._database.writing() as connection:
-            begun = _tables.begun(connection)
-            check_encoded(begun)
+            check_encoded(_tables.begun(connection, fingerprint))
             for statement in ("DROP TABLE codes", "ALTER TABLE new_codes RENAME TO codes"):
                 connection.execute(statement)
             connection.execute(_schema.CODES.format(name="new_codes"))

@@ -28,6 +28,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
+from zehn import damage
 from zehn.errors import InputError, ModelFileError, UnknownNameError
 from zehn.store.files import to_json, write_atomically
 from zehn.store.hdf5 import Hdf5Reader, open_hdf5
@@ -37,7 +38,7 @@ FORMAT_VERSION = 1
 SUFFIX = ".h5"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TEXTS = ("options", "card", "versions", "configuration")
-_DAMAGED = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError, ArithmeticError)
+_DAMAGED = (*damage.OF_ARRAYS, IndexError, ArithmeticError)
 
 Content = dict[str, NDArray[Any] | str]
 """What a model file holds, flat: an attribute is named ``@name``, a data set by its path."""

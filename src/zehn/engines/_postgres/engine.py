@@ -326,20 +326,26 @@ class Engine:
         )
         return self.reencoding() or Reencoding(fingerprint, n_components, 0, len(self))
 
-    def unencoded(self, *, after_id: int = -1, n_batch: int = N_BATCH) -> list[Record]:
+    def unencoded(self, *, after_id: int = -1, n_batch: int = N_BATCH, fingerprint: str | None = None) -> list[Record]:
         """Return the next records that have no new code, in the order of their ids."""
-        return self._database.read(lambda connection: reencoding.unencoded(connection, after_id, n_batch))
+        return self._database.read(lambda connection: reencoding.unencoded(connection, after_id, n_batch, fingerprint))
 
-    def put_codes(self, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "n d"]) -> None:
+    def put_codes(
+        self, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "n d"], *, fingerprint: str | None = None
+    ) -> None:
         """Keep new codes (n, d); those of ids that are gone meanwhile are dropped."""
-        self._database.write(lambda connection: reencoding.put(connection, ids, codes))
+        self._database.write(lambda connection: reencoding.put(connection, ids, codes, fingerprint))
 
     def finish_reencoding(
-        self, facts: Mapping[str, str | None], attachments: Mapping[str, bytes | None] | None = None
+        self,
+        facts: Mapping[str, str | None],
+        attachments: Mapping[str, bytes | None] | None = None,
+        *,
+        fingerprint: str | None = None,
     ) -> None:
         """Let the new codes take the place of the old ones, and facts and attachments with them, all at once."""
         schema, attached = self._place.schema, attachments or {}
-        self._database.write(lambda connection: reencoding.finish(connection, schema, facts, attached))
+        self._database.write(lambda connection: reencoding.finish(connection, schema, facts, attached, fingerprint))
 
     def drop_reencoding(self) -> None:
         """Forget the new codes; the old ones stay."""

@@ -46,9 +46,9 @@ def begin(connection: Connection, schema: str, fingerprint: str, n_components: i
     )
 
 
-def unencoded(connection: Connection, after_id: int, n_batch: int) -> list[Record]:
+def unencoded(connection: Connection, after_id: int, n_batch: int, fingerprint: str | None) -> list[Record]:
     """Return the next records that have no new code, in the order of their ids."""
-    table = tables.begun(tables.state_of(connection))
+    table = tables.begun(tables.state_of(connection), fingerprint)
     found: list[Record] = []
     last, n_asked = after_id, max(n_batch, N_BATCH)
     asked = f"SELECT {tables.RECORD} FROM images AS i WHERE i.id > %s ORDER BY i.id LIMIT %s"
@@ -64,16 +64,18 @@ def unencoded(connection: Connection, after_id: int, n_batch: int) -> list[Recor
     return found[:n_batch]
 
 
-def put(connection: Connection, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "n d"]) -> None:
+def put(
+    connection: Connection, ids: Int[np.ndarray, " _"], codes: Float[np.ndarray, "n d"], fingerprint: str | None
+) -> None:
     """Keep new codes; those of ids that are gone meanwhile are dropped.
 
     Raises:
         InputError: another number of codes or dimensions, or codes that are no numbers.
-        CollectionError: no re-encoding was begun.
+        CollectionError: no re-encoding was begun, or another one.
 
     """
     state = tables.state_of(connection)
-    table = tables.begun(state)
+    table = tables.begun(state, fingerprint)
     _given.check_codes(codes, "codes", state.new_n_components or 0)
     _given.check_pairs(ids, codes)
     # of an id that is given twice the last code counts
@@ -88,6 +90,7 @@ def finish(
     schema: str,
     facts: Mapping[str, str | None],
     attachments: Mapping[str, bytes | None],
+    fingerprint: str | None,
 ) -> None:
     """Let the new codes serve, and facts and attachments with them; the old ones stay until compacting takes them.
 
@@ -95,7 +98,7 @@ def finish(
         CollectionError: images without a new code are left, or nothing was begun.
 
     """
-    tables.begun(tables.state_of(connection))
+    tables.begun(tables.state_of(connection), fingerprint)
     begun = tables.reencoding(connection, schema)
     if begun is not None:
         _given.check_encoded(begun)

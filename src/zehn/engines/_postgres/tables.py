@@ -263,8 +263,10 @@ def reencoding(connection: Connection, schema: str) -> Reencoding | None:
     return Reencoding(fingerprint, state.new_n_components, n_done, state.n_images - n_done)
 
 
-def begun(state: State) -> str:
+def begun(state: State, fingerprint: str | None = None) -> str:
     """Return the table of the new codes."""
+    found = None if state.new_codes is None else state.new_fingerprint
+    _given.check_under_way(found, None if fingerprint is None else written_text(fingerprint))
     if state.new_codes is None:
         raise CollectionError("no change of model was begun; begin one first")
     return state.new_codes

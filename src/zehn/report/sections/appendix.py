@@ -60,7 +60,8 @@ def _repeatability(facts: Facts) -> str:
         same = f"{here} it makes the same choices in the same order; what the GPU adds in no fixed order may differ."
     else:
         same = (
-            f"{here} and with as many threads, it gives the same weights, codes and figures, bit for bit; times differ."
+            f"{here} and with as many threads, it gives the same weights, codes and figures, bit for bit; times "
+            "differ, and decide which of equally good distances is advised."
         )
     return (
         f"{same} Another processor, another number of threads, a GPU or other versions add in another order: the "
